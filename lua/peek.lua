@@ -1,0 +1,46 @@
+-- FLAGS    no-writes
+-- peek: one page of one state, in its order, without touching anything.
+--
+-- USES     READY SCHEDULED PENDING DEAD MESSAGES ATTEMPTS META
+-- ARGV     1 state  ready | scheduled | pending | dead
+--          2 start  index of the first message, 0 = head
+--          3 limit  messages, 1..1000
+--          4 bytes  of records in the reply; one message always fits
+-- RETURNS  {start of the next page or 0, then n times: id, ms or '', record or '', line or ''};
+--          ms: due, retry deadline or time of death; no record: a ghost
+-- COST     O(log n + limit); records are read 16 at a time against the budget
+local state, start, limit, bytes = ARGV[1], whole(ARGV[2]), whole(ARGV[3]), whole(ARGV[4])
+demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
+local set = ({ ready = READY, scheduled = SCHEDULED, pending = PENDING, dead = DEAD })[state]
+demand(set, 'BADARG there is no such state')
+local size = open()
+
+local ids, times = {}, {}
+if state == 'ready' then
+  ids = call('LRANGE', READY, start, start + limit - 1)
+else
+  local scored = call('ZRANGE', set, start, start + limit - 1, 'WITHSCORES')
+  for i = 1, #scored, 2 do
+    ids[#ids + 1] = scored[i]
+    times[#ids] = scored[i + 1]
+  end
+end
+
+local reply, used, shown = { 0 }, 0, 0
+for first = 1, #ids, 16 do
+  if used >= bytes and shown > 0 then break end
+  local page = { unpack(ids, first, math.min(first + 15, #ids)) }
+  local records, lines = call('HMGET', MESSAGES, unpack(page)), lines_of(page, size)
+  for i, id in ipairs(page) do
+    local record = records[i] or ''
+    if used + #record > bytes and shown > 0 then
+      used = bytes
+      break
+    end
+    used, shown = used + #record, shown + 1
+    pair(reply, id, times[first + i - 1] or '')
+    pair(reply, record, lines[i] or '')
+  end
+end
+if start + shown < size[state] then reply[1] = start + shown end
+return reply

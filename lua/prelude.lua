@@ -1,0 +1,154 @@
+-- prelude: the ten keys, the clock and the rules that every script shares.
+local READY, SCHEDULED, PENDING, DEAD, MESSAGES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local ATTEMPTS, KEYED, BELL, ALARM, META = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local LAYOUT, MAX_ITEMS, MAX_IDLE_MS, MAX_EXACT = '1', 1000, 5000, 2 ^ 53
+local call = redis.call
+
+local function demand(holds, fault)
+  if not holds then error({ err = fault }) end
+end
+
+local function whole(text)
+  local number = tonumber(string.match(text or '', '^%d+$'))
+  demand(number and number < MAX_EXACT, 'BADARG a whole number is missing or too large')
+  return number
+end
+
+local function digits(number)
+  return string.format('%d', number)
+end
+
+local function clock()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000
+end
+
+-- A WRONGTYPE after the first write would lose messages: every key is read by its type first.
+local function open()
+  local meta = call('HMGET', META, 'layout', 'paused')
+  demand(not meta[1] or meta[1] == LAYOUT, 'LAYOUT the queue has another layout')
+  return {
+    layout = meta[1], paused = meta[2],
+    ready = call('LLEN', READY), scheduled = call('ZCARD', SCHEDULED),
+    pending = call('ZCARD', PENDING), dead = call('ZCARD', DEAD),
+    messages = call('HLEN', MESSAGES), attempts = call('HLEN', ATTEMPTS),
+    keyed = call('HLEN', KEYED), bell = call('LLEN', BELL), alarm = call('LLEN', ALARM),
+  }
+end
+
+local function count(counter, by)
+  if by > 0 then call('HINCRBY', META, counter, by) end
+end
+
+local function every(stride, first)
+  local picked = {}
+  for i = first, #ARGV, stride do picked[#picked + 1] = ARGV[i] end
+  local exact = (#ARGV - first + 1) % stride == 0
+  demand(exact and #picked <= MAX_ITEMS, 'BADARG items are cut short or above 1000')
+  return picked
+end
+
+-- An unreadable line reads as the first delivery.
+local function numbers(line)
+  local deliveries, failures, max = string.match(line or '', '^(%d+) (%d+) (%d+)')
+  deliveries, failures, max = tonumber(deliveries), tonumber(failures), tonumber(max)
+  if not max or deliveries + failures + max >= MAX_EXACT then return 0, 0, nil end
+  return deliveries, failures, max
+end
+
+local function line_of(deliveries, failures, max, history)
+  local line = digits(deliveries) .. ' ' .. digits(failures) .. ' ' .. digits(max)
+  return history and line .. ' ' .. history or line
+end
+
+local function history_of(line)
+  return string.match(line or '', '^%d+ %d+ %d+ (.+)$')
+end
+
+local function spent(failures, max)
+  return max > 0 and failures >= max
+end
+
+local function lines_of(ids, size)
+  if size.attempts == 0 or #ids == 0 then return {} end
+  return call('HMGET', ATTEMPTS, unpack(ids))
+end
+
+-- Which receipts (id, attempt) hold: pending, of this attempt, and the first of its id in the batch.
+local function receipts(stride, first, size)
+  local ids = every(stride, first)
+  if #ids == 0 then return ids, {}, {} end
+  local deadlines, lines = call('ZMSCORE', PENDING, unpack(ids)), lines_of(ids, size)
+  local held, kept, seen = {}, {}, {}
+  for i, id in ipairs(ids) do
+    local attempt = ARGV[first + (i - 1) * stride + 1]
+    held[i] = deadlines[i] and not seen[id] and attempt == digits(numbers(lines[i]) + 1)
+    if held[i] then
+      seen[id] = true
+      kept[#kept + 1] = id
+    end
+  end
+  return ids, held, kept
+end
+
+-- The state that each id is in by the ZSETs; false where none has it: ready, if it has a record.
+local function places(ids)
+  local scheduled = call('ZMSCORE', SCHEDULED, unpack(ids))
+  local pending, dead = call('ZMSCORE', PENDING, unpack(ids)), call('ZMSCORE', DEAD, unpack(ids))
+  local found = {}
+  for i = 1, #ids do
+    found[i] = scheduled[i] and 'scheduled' or pending[i] and 'pending' or dead[i] and 'dead' or false
+  end
+  return found, scheduled, pending, dead
+end
+
+-- Every record goes with its attempt line and its deduplication key, so that none can stick.
+-- Returns how many records there were: ids without one are ghosts.
+local function forget(ids, size)
+  local records = call('HDEL', MESSAGES, unpack(ids))
+  if size.attempts > 0 then call('HDEL', ATTEMPTS, unpack(ids)) end
+  if size.keyed == 0 then return records end
+  local fields = {}
+  for i, key in ipairs(call('HMGET', KEYED, unpack(ids))) do
+    if key then fields[#fields + 1], fields[#fields + 2] = ids[i], '=' .. key end
+  end
+  if #fields > 0 then call('HDEL', KEYED, unpack(fields)) end
+  return records
+end
+
+-- A list that is built by pairs: score and id for ZADD, id and value for HSET.
+local function pair(list, first, second)
+  list[#list + 1], list[#list + 2] = first, second
+end
+
+local function add(set, members)
+  if #members > 0 then call('ZADD', set, unpack(members)) end
+end
+
+local function remove(set, ids)
+  if #ids > 0 then call('ZREM', set, unpack(ids)) end
+end
+
+-- The dead letters that are named from ARGV[first] on, or else the oldest that died up to `before`.
+local function dead_letters(first, limit, before)
+  local named = every(1, first)
+  if #named == 0 then return call('ZRANGE', DEAD, '-inf', before, 'BYSCORE', 'LIMIT', 0, limit) end
+  local ids, seen = {}, {}
+  for i, died in ipairs(call('ZMSCORE', DEAD, unpack(named))) do
+    if died and tonumber(died) <= tonumber(before) and not seen[named[i]] then
+      seen[named[i]] = true
+      ids[#ids + 1] = named[i]
+    end
+  end
+  return ids
+end
+
+local function ring_bell(size)
+  if size.bell == 0 and not size.paused then call('RPUSH', BELL, '1') end
+end
+
+-- Rings when `at` is now the earliest of its set; later than MAX_IDLE_MS every poller looks anyway.
+local function ring_alarm(size, set, at, now)
+  if size.alarm > 0 or at - now >= MAX_IDLE_MS then return end
+  if tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= at then call('RPUSH', ALARM, '1') end
+end

@@ -1,0 +1,94 @@
+-- FLAGS    allow-oom
+-- redeliver: bring back what is due (promoted) and what nobody acknowledged (reclaimed).
+--
+-- USES     READY SCHEDULED PENDING DEAD MESSAGES ATTEMPTS BELL ALARM META
+-- ARGV     1 limit   messages of each kind, 1..1000
+--          2 poller  name of the caller, no spaces: at most three watch one deadline
+-- RETURNS  {promoted, reclaimed, died, ghosts, 1 if more is due, us until the next look}
+-- COST     O(n log n), n <= 2 * limit; records are read 16 at a time, up to 2 MiB, and only
+--          for messages that nobody failed before
+local limit, poller = whole(ARGV[1]), ARGV[2]
+demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
+demand(string.match(poller or '', '^[%w_-]+$') and #poller <= 32, 'BADARG the poller has no name')
+local size, now, micros = open(), clock()
+local text = digits(now)
+
+local due = call('ZRANGE', SCHEDULED, '-inf', text, 'BYSCORE', 'LIMIT', 0, limit)
+local overdue = call('ZRANGE', PENDING, '-inf', text, 'BYSCORE', 'LIMIT', 0, limit)
+local lines = lines_of(overdue, size)
+
+local maxima, ghost, budget, unread, done = {}, {}, 2 * 1024 * 1024, {}, #overdue
+for i = 1, #overdue do
+  local _, _, max = numbers(lines[i])
+  maxima[i] = max
+  if not max then unread[#unread + 1] = i end
+end
+for first = 1, #unread, 16 do
+  if budget <= 0 then
+    done = unread[first] - 1
+    break
+  end
+  local page = {}
+  for i = first, math.min(first + 15, #unread) do page[#page + 1] = overdue[unread[i]] end
+  for i, record in ipairs(call('HMGET', MESSAGES, unpack(page))) do
+    local at = unread[first + i - 1]
+    ghost[at] = not record
+    maxima[at] = tonumber(string.match(record or '', '^(%d+)\n')) or 0
+    budget = budget - #(record or '')
+  end
+end
+
+local back, dead, rewritten, left = {}, {}, {}, {}
+for i = 1, done do
+  local id, deliveries, failures = overdue[i], numbers(lines[i])
+  left[i] = id
+  if not ghost[i] then
+    failures = failures + 1
+    pair(rewritten, id, line_of(deliveries + 1, failures, maxima[i], history_of(lines[i])))
+    if spent(failures, maxima[i]) then
+      pair(dead, text, id)
+    else
+      back[#back + 1] = id
+    end
+  end
+end
+
+remove(SCHEDULED, due)
+if #due > 0 then call('RPUSH', READY, unpack(due)) end
+remove(PENDING, left)
+if #rewritten > 0 then call('HSET', ATTEMPTS, unpack(rewritten)) end
+if #back > 0 then call('RPUSH', READY, unpack(back)) end
+add(DEAD, dead)
+if size.ready + #due + #back > 0 then ring_bell(size) end
+local died = #dead / 2
+local ghosts = #left - #back - died
+count('promoted', #due)
+count('reclaimed', #back)
+count('died', died)
+count('ghosts', ghosts)
+
+local function head(set)
+  return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or math.huge
+end
+local next_at = math.min(head(SCHEDULED), head(PENDING))
+if next_at <= now then return { #due, #back, died, ghosts, 1, 0 } end
+if next_at - now >= MAX_IDLE_MS then
+  return { #due, #back, died, ghosts, 0, MAX_IDLE_MS * 1000 }
+end
+
+-- Three watchers survive the death of two; more would only wake the server for nothing.
+local watched = digits(next_at)
+local watch = call('HGET', META, 'watch') or ''
+local watchers = {}
+if string.match(watch, '^%d+') == watched then
+  for name in string.gmatch(watch, ' ([%w_-]+)') do watchers[#watchers + 1] = name end
+end
+local mine = false
+for _, name in ipairs(watchers) do mine = mine or name == poller end
+if not mine then
+  if #watchers >= 3 then return { #due, #back, died, ghosts, 0, MAX_IDLE_MS * 1000 } end
+  watchers[#watchers + 1] = poller
+  call('HSET', META, 'watch', watched .. ' ' .. table.concat(watchers, ' '))
+  if #watchers < 3 and size.alarm == 0 then call('RPUSH', ALARM, '1') end
+end
+return { #due, #back, died, ghosts, 0, (next_at - now) * 1000 - micros }
