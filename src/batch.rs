@@ -1,0 +1,206 @@
+//! Natural batching: whatever waits goes out together, and nothing waits for company.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::attempt::Receipt;
+use crate::error::{Error, Result};
+use crate::message::Prepared;
+use crate::op::ack::{Ack, Acked};
+use crate::op::bury::{Buried, Bury, BuryItem};
+use crate::op::extend::{Extend, ExtendItem, Extended};
+use crate::op::push::{Placed, Push};
+use crate::op::release::{Release, ReleaseItem, Released};
+use crate::op::retry::{Failed, Retry, RetryItem};
+use crate::script::Call;
+use crate::store::{Ran, Store};
+
+/// Items of one call: beyond it a script gains little and blocks others longer.
+pub(crate) const MAX_BATCH: usize = 512;
+/// Bytes of one call, before its last item.
+pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// One call is executed while the next one is on its way.
+const MAX_CALLS: usize = 2;
+/// Items that wait in memory, before callers wait in turn.
+const MAX_WAITING: usize = 16 * MAX_BATCH;
+/// KiB that wait in memory, before callers wait in turn.
+const MAX_WAITING_KIB: u32 = 16 * 1024;
+
+/// A call that is a list of items, each with an outcome of its own.
+pub(crate) trait Batched: Call<Reply = Vec<Self::Outcome>> + 'static {
+    type Item: Send + 'static;
+    type Outcome: Send + Copy + 'static;
+    fn collect(items: Vec<Self::Item>) -> Self;
+    fn weight(item: &Self::Item) -> usize;
+}
+
+macro_rules! batched {
+    ($call:ident, $item:ty, $outcome:ty, $weight:expr) => {
+        impl Batched for $call {
+            type Item = $item;
+            type Outcome = $outcome;
+
+            fn collect(items: Vec<Self::Item>) -> Self {
+                Self(items)
+            }
+
+            fn weight(item: &Self::Item) -> usize {
+                let weight: fn(&$item) -> usize = $weight;
+                weight(item)
+            }
+        }
+    };
+}
+
+/// What a receipt and its lengths cost on the wire, roughly.
+const RECEIPT: usize = 48;
+
+batched!(Push, Prepared, Placed, |item| RECEIPT
+    + item.record.len()
+    + item.key.len());
+batched!(Ack, Receipt, Acked, |_| RECEIPT);
+batched!(Retry, RetryItem, Failed, |item| RECEIPT + item.line.len());
+batched!(Bury, BuryItem, Buried, |item| RECEIPT + item.line.len());
+batched!(Release, ReleaseItem, Released, |item| RECEIPT
+    + item.line.len());
+batched!(Extend, ExtendItem, Extended, |_| RECEIPT);
+
+type Answer<B> = Result<Ran<<B as Batched>::Outcome>>;
+
+struct Entry<B: Batched> {
+    item: B::Item,
+    answer: oneshot::Sender<Answer<B>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The driver of one verb. Its task owns the calls: a caller that goes away does not undo them.
+pub(crate) struct Driver<B: Batched> {
+    store: Store,
+    inbox: Mutex<Option<mpsc::Sender<Entry<B>>>>,
+    room: Arc<Semaphore>,
+}
+
+impl<B: Batched> std::fmt::Debug for Driver<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("room", &self.room)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Batched> Driver<B> {
+    pub(crate) fn new(store: Store) -> Self {
+        let room = Arc::new(Semaphore::new(MAX_WAITING_KIB as usize));
+        Self {
+            store,
+            inbox: Mutex::default(),
+            room,
+        }
+    }
+
+    /// Sends one item with the next call, and waits for its own outcome.
+    pub(crate) async fn submit(&self, item: B::Item) -> Answer<B> {
+        let kib = u32::try_from(B::weight(&item).div_ceil(1024)).unwrap_or(MAX_WAITING_KIB);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(kib.min(MAX_WAITING_KIB))
+            .await;
+        let (answer, outcome) = oneshot::channel();
+        let entry = Entry {
+            item,
+            answer,
+            _room: room.map_err(|_| stopped())?,
+        };
+        self.inbox().send(entry).await.map_err(|_| stopped())?;
+        outcome.await.map_err(|_| stopped())?
+    }
+
+    /// The driver's task lives in the runtime of its first caller; when that one ends, the next
+    /// caller starts another.
+    fn inbox(&self) -> mpsc::Sender<Entry<B>> {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*inbox {
+            Some(sender) if !sender.is_closed() => sender.clone(),
+            _ => {
+                let (sender, receiver) = mpsc::channel(MAX_WAITING);
+                tokio::spawn(drive::<B>(self.store.clone(), receiver));
+                inbox.insert(sender).clone()
+            }
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::Ambiguous {
+        reason: "the runtime that carried the call has ended".into(),
+    }
+}
+
+async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>) {
+    let mut calls = JoinSet::new();
+    while let Some(first) = inbox.recv().await {
+        while calls.try_join_next().is_some() {}
+        if calls.len() >= MAX_CALLS {
+            calls.join_next().await;
+        }
+        calls.spawn(send(store.clone(), fill(first, &mut inbox)));
+    }
+    calls.join_all().await;
+}
+
+fn fill<B: Batched>(first: Entry<B>, inbox: &mut mpsc::Receiver<Entry<B>>) -> Vec<Entry<B>> {
+    let mut bytes = B::weight(&first.item);
+    let mut batch = vec![first];
+    while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+        let Ok(entry) = inbox.try_recv() else { break };
+        bytes += B::weight(&entry.item);
+        batch.push(entry);
+    }
+    batch
+}
+
+async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
+    let (items, answers): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|entry| (entry.item, (entry.answer, entry._room)))
+        .unzip();
+    let outcomes = run(&store, &B::collect(items)).await;
+    for (index, (answer, _room)) in answers.into_iter().enumerate() {
+        let outcome = match &outcomes {
+            Ok(Ran { reply, repeated }) => reply
+                .get(index)
+                .map(|outcome| Ran {
+                    reply: *outcome,
+                    repeated: *repeated,
+                })
+                .ok_or_else(|| Error::reply("a batch", "too few outcomes")),
+            Err(error) => Err(error.clone()),
+        };
+        // A caller that is gone has left its outcome to us: it happened all the same.
+        answer.send(outcome).ok();
+    }
+}
+
+async fn run<B: Batched>(store: &Store, call: &B) -> Result<Ran<Vec<B::Outcome>>> {
+    store.run(call).await
+}
+
+/// Cuts a list into calls of at most 512 items and about 1 MiB.
+pub(crate) fn cut<B: Batched>(items: Vec<B::Item>) -> Vec<Vec<B::Item>> {
+    let mut batches: Vec<Vec<B::Item>> = Vec::new();
+    let mut bytes = MAX_BATCH_BYTES;
+    for item in items {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES => {
+                bytes += B::weight(&item);
+                batch.push(item);
+            }
+            _ => {
+                bytes = B::weight(&item);
+                batches.push(vec![item]);
+            }
+        }
+    }
+    batches
+}

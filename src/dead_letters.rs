@@ -1,0 +1,111 @@
+//! The dead letters of a queue: look at them, bring them back, or let them go.
+
+use crate::error::Result;
+use crate::message::Payload;
+use crate::name::{MessageId, State};
+use crate::op::purge::Purge;
+use crate::op::redrive::Redrive;
+use crate::op::trim::Trim;
+use crate::queue::{Page, Queue};
+use crate::script::MAX_ITEMS;
+
+/// What [`Queue::dead`] gives: the operations on messages that were given up.
+#[derive(Debug)]
+pub struct DeadLetters<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+/// What one bounded call of redrive or purge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Messages moved or removed by this call.
+    pub done: u64,
+    /// Dead letters that are left within the bound of the call.
+    pub left: u64,
+}
+
+impl<'a, T: Payload> DeadLetters<'a, T> {
+    pub(crate) fn new(queue: &'a Queue<T>) -> Self {
+        Self { queue }
+    }
+
+    /// A page of dead letters, oldest first, from the given index on.
+    pub async fn peek(&self, start: u64, limit: usize) -> Result<Page> {
+        self.queue.peek(State::Dead, start, limit).await
+    }
+
+    /// Brings these back to ready with their failures set to 0; those that are not dead letters are
+    /// left alone. Says how many it brought back.
+    pub async fn redrive(&self, ids: &[MessageId]) -> Result<u64> {
+        let mut done = 0;
+        for ids in ids.chunks(MAX_ITEMS) {
+            let call = Redrive {
+                limit: MAX_ITEMS,
+                before_ms: ALWAYS_MS,
+                ids,
+            };
+            done += self.queue.store().run(&call).await?.reply.redriven;
+        }
+        Ok(done)
+    }
+
+    /// Brings back the oldest, at most `limit` (1 to 1,000), that died up to `before_ms` by the
+    /// server's clock. With [`Counts::now_ms`](crate::Counts) from before the first call, a loop of
+    /// calls ends even while redriven messages die again.
+    pub async fn redrive_oldest(&self, limit: usize, before_ms: u64) -> Result<Swept> {
+        let call = Redrive {
+            limit,
+            before_ms: before_ms.min(ALWAYS_MS),
+            ids: &[],
+        };
+        let reply = self.queue.store().run(&call).await?.reply;
+        Ok(Swept {
+            done: reply.redriven,
+            left: reply.left,
+        })
+    }
+
+    /// Removes these for good; those that are not dead letters are left alone.
+    pub async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
+        let mut done = 0;
+        for ids in ids.chunks(MAX_ITEMS) {
+            let call = Purge {
+                limit: MAX_ITEMS,
+                before_ms: ALWAYS_MS,
+                ids,
+            };
+            done += self.queue.store().run(&call).await?.reply.purged;
+        }
+        Ok(done)
+    }
+
+    /// Removes the oldest, at most `limit` (1 to 1,000), that died up to `before_ms`.
+    pub async fn purge_oldest(&self, limit: usize, before_ms: u64) -> Result<Swept> {
+        let call = Purge {
+            limit,
+            before_ms: before_ms.min(ALWAYS_MS),
+            ids: &[],
+        };
+        let reply = self.queue.store().run(&call).await?.reply;
+        Ok(Swept {
+            done: reply.purged,
+            left: reply.left,
+        })
+    }
+
+    /// Removes what is beyond the policy's retention, one bounded step; pollers call it. Says how
+    /// many went and whether there are more to go.
+    pub async fn trim(&self) -> Result<(u64, bool)> {
+        let policy = self.queue.policy();
+        let call = Trim {
+            age: policy.dead_age,
+            entries: policy.dead_entries,
+        };
+        let reply = self.queue.store().run(&call).await?.reply;
+        Ok((reply.trimmed, reply.more))
+    }
+}
+
+/// The year 2255: beyond every time of death, within what a Lua number holds exactly.
+const ALWAYS_MS: u64 = 9_000_000_000_000;

@@ -1,0 +1,52 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Cargo features
+//!
+//! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
+
+mod agents;
+mod attempt;
+mod audit;
+mod backoff;
+mod batch;
+mod connect;
+mod context;
+mod dead_letters;
+mod delivery;
+mod error;
+mod keys;
+mod lease;
+mod message;
+mod name;
+mod op;
+mod outcome;
+mod policy;
+mod poller;
+mod queue;
+mod script;
+mod server;
+mod snapshot;
+mod store;
+mod sweep;
+mod waiter;
+mod worker;
+
+pub use attempt::Failure;
+pub use audit::{Damage, Report};
+pub use backoff::{Backoff, MAX_DELAY, MAX_DELAYS, Retry};
+pub use context::Context;
+pub use dead_letters::{DeadLetters, Swept};
+pub use delivery::{Delivery, Retried, Settled};
+pub use error::{Error, Result};
+pub use message::{Due, Header, MAX_HEADER, Message, Payload, Raw};
+pub use name::{MAX_KEY, MAX_NAME, MessageId, QueueName, State};
+pub use op::counts::Counts;
+pub use op::redeliver::Redelivered;
+pub use op::reschedule::Rescheduled;
+pub use outcome::{IntoOutcome, Outcome};
+pub use policy::{DEFAULT_PAYLOAD_LIMIT, MAX_LEASE, MAX_PAYLOAD, Policy};
+pub use poller::Poller;
+pub use queue::{Page, Pushed, Queue};
+pub use server::Server;
+pub use snapshot::Snapshot;
+pub use worker::{Handler, Worker};

@@ -1,0 +1,357 @@
+//! A message before it is pushed, and the record that it becomes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::{Backoff, MAX_DELAY, Retry, millis};
+use crate::error::{Error, Result};
+use crate::name::{MAX_KEY, MessageId};
+use crate::policy::Policy;
+
+/// Headers are for routing and tracing, not for content.
+pub const MAX_HEADER: usize = 8 * 1024;
+
+/// What a queue carries: any serde type, as JSON, or [`Raw`] bytes as they are.
+pub trait Payload: Sized + Send + 'static {
+    /// Appends the payload's bytes.
+    fn encode(&self, record: &mut Vec<u8>) -> Result<()>;
+    /// Reads a payload back from its bytes.
+    fn decode(bytes: &[u8]) -> Result<Self>;
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {
+    fn encode(&self, record: &mut Vec<u8>) -> Result<()> {
+        serde_json::to_writer(record, self).map_err(|error| Error::Payload {
+            action: "encoded",
+            source: error.into(),
+        })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| Error::Payload {
+            action: "decoded",
+            source: error.into(),
+        })
+    }
+}
+
+/// A payload of any bytes, carried as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Raw(pub Vec<u8>);
+
+impl Payload for Raw {
+    fn encode(&self, record: &mut Vec<u8>) -> Result<()> {
+        record.extend_from_slice(&self.0);
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(bytes.to_vec()))
+    }
+}
+
+impl From<&str> for Raw {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+/// What travels beside the payload: kind, content type, the user's own headers, the retry rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Header {
+    /// What kind of message it is, such as `order.paid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// A media type, such as `application/json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The user's own, such as `traceparent`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The message's own backoff, where it differs from the queue's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+}
+
+/// When a message becomes deliverable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// This long after the server took it; zero = now. Whole milliseconds, at most ten years.
+    After(Duration),
+    /// At a point in time by the server's clock; a past one means now.
+    At(SystemTime),
+}
+
+impl Due {
+    pub(crate) fn argument(self) -> Result<String> {
+        let (at, delay) = match self {
+            Self::After(delay) => ("", delay),
+            Self::At(time) => (
+                "@",
+                time.duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default(),
+            ),
+        };
+        let far = if at.is_empty() {
+            MAX_DELAY
+        } else {
+            100 * MAX_DELAY
+        };
+        if delay > far {
+            return Err(Error::invalid(
+                "due time",
+                &format!("{self:?}"),
+                "at most ten years ahead",
+            ));
+        }
+        Ok(format!("{at}{}", millis(delay)))
+    }
+}
+
+/// A message to push: a payload, and how it differs from the queue's habit.
+///
+/// ```
+/// use std::time::Duration;
+/// use redeliver::{Backoff, Message};
+///
+/// let message = Message::new("hello".to_owned())
+///     .delay(Duration::from_secs(30))
+///     .key("order-42")
+///     .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+///     .retry(Backoff::fixed(Duration::from_secs(5)).max_attempts(8));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Message<T> {
+    payload: T,
+    id: Option<MessageId>,
+    key: Option<String>,
+    due: Due,
+    max_attempts: Option<u32>,
+    header: Header,
+}
+
+impl<T: Payload> Message<T> {
+    /// A message that is due now, under the queue's policy.
+    pub fn new(payload: T) -> Self {
+        let header = Header::default();
+        Self {
+            payload,
+            id: None,
+            key: None,
+            due: Due::After(Duration::ZERO),
+            max_attempts: None,
+            header,
+        }
+    }
+
+    /// Delivers it this long after the push, and not earlier.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.due = Due::After(delay);
+        self
+    }
+
+    /// Delivers it at a point in time by the server's clock; a past one means now.
+    #[must_use]
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.due = Due::At(time);
+        self
+    }
+
+    /// Deduplicates: while a message with this key lives, dead included, a push with it changes
+    /// nothing and answers [`Pushed::Duplicate`](crate::Pushed). 1 to 256 bytes.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Gives it an id made earlier with [`MessageId::generate`], so that a producer can repeat the
+    /// push after its own crash: as long as the message lives, the repetition changes nothing.
+    #[must_use]
+    pub fn id(mut self, id: MessageId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Its own retry rule: a [`Backoff`], or one with [`max_attempts`](Backoff::max_attempts).
+    #[must_use]
+    pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
+        let retry = retry.into();
+        self.header.backoff = retry.backoff.or(self.header.backoff);
+        self.max_attempts = retry.max_attempts.or(self.max_attempts);
+        self
+    }
+
+    /// Says what kind of message it is.
+    #[must_use]
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.header.kind = Some(kind.into());
+        self
+    }
+
+    /// Says how to read the payload, as a media type.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.header.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Adds a header of the user's own.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Checks everything against its bounds and encodes the record.
+    pub(crate) fn prepare(self, policy: &Policy) -> Result<Prepared> {
+        let key = self.key.unwrap_or_default();
+        if key.len() > MAX_KEY {
+            return Err(Error::invalid(
+                "deduplication key",
+                &key,
+                format!("at most {MAX_KEY} bytes"),
+            ));
+        }
+        if let Some(backoff) = &self.header.backoff {
+            backoff.validate()?;
+        }
+        let max = self.max_attempts.unwrap_or(policy.max_attempts);
+        let mut record = format!("{max}\n").into_bytes();
+        if self.header != Header::default() {
+            let start = record.len();
+            self.header.encode(&mut record)?;
+            if record.len() - start > MAX_HEADER {
+                let size = format!("{} bytes", record.len() - start);
+                return Err(Error::invalid(
+                    "header",
+                    &size,
+                    format!("at most {MAX_HEADER} bytes"),
+                ));
+            }
+        }
+        record.push(b'\n');
+        let start = record.len();
+        self.payload.encode(&mut record)?;
+        let size = record.len() - start;
+        if size > policy.payload_limit {
+            let limit = format!("at most {} bytes", policy.payload_limit);
+            return Err(Error::invalid("payload", &format!("{size} bytes"), limit));
+        }
+        let due = self.due.argument()?;
+        Ok(Prepared {
+            id: self.id.unwrap_or_else(MessageId::generate),
+            record,
+            key,
+            due,
+        })
+    }
+}
+
+impl<T: Payload> From<T> for Message<T> {
+    fn from(payload: T) -> Self {
+        Self::new(payload)
+    }
+}
+
+/// A message that passed every check, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) id: MessageId,
+    pub(crate) record: Vec<u8>,
+    pub(crate) key: String,
+    pub(crate) due: String,
+}
+
+/// A record as it came from the server; the payload stays where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    bytes: Vec<u8>,
+    payload_at: usize,
+    pub(crate) max: u32,
+    pub(crate) header: Header,
+}
+
+impl Record {
+    /// Reads any bytes: a damaged first line means no limit, a damaged header an empty one.
+    pub(crate) fn parse(bytes: Vec<u8>) -> Self {
+        let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+        let first = lines.next().unwrap_or_default();
+        let header = lines.next().unwrap_or_default();
+        let payload_at = lines
+            .next()
+            .map_or(bytes.len(), |payload| bytes.len() - payload.len());
+        let max = std::str::from_utf8(first)
+            .ok()
+            .and_then(|max| max.parse().ok())
+            .unwrap_or(0);
+        let header = serde_json::from_slice(header).unwrap_or_default();
+        Self {
+            bytes,
+            payload_at,
+            max,
+            header,
+        }
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload_at..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepare(message: Message<Raw>) -> Result<Prepared> {
+        message.prepare(&Policy::default().max_attempts(3))
+    }
+
+    #[test]
+    fn a_plain_record_costs_its_first_line_only() {
+        let record = prepare(Message::new("x".into())).unwrap().record;
+        assert_eq!(record, b"3\n\nx");
+    }
+
+    #[test]
+    fn a_record_survives_writing_and_reading_whatever_its_bytes() {
+        let all: Vec<u8> = (0..=255).collect();
+        let message = Message::new(Raw(all.clone()))
+            .kind("k\n")
+            .header("a", "b")
+            .retry(Backoff::None);
+        let record = Record::parse(prepare(message).unwrap().record);
+        assert_eq!(record.payload(), all);
+        assert_eq!(record.header.kind.as_deref(), Some("k\n"));
+        assert_eq!(record.header.backoff, Some(Backoff::None));
+        assert_eq!(record.max, 3);
+    }
+
+    #[test]
+    fn damage_is_read_without_panic() {
+        for damage in [&b""[..], b"\n", b"x", b"1\n{", b"99999999999999\nnull\n"] {
+            assert_eq!(
+                Record::parse(damage.to_vec()).max,
+                u32::from(damage.starts_with(b"1"))
+            );
+        }
+    }
+
+    #[test]
+    fn each_bound_holds_at_the_limit_and_refuses_one_above() {
+        let at = |size| Message::new(Raw(vec![0; size]));
+        let limit = Policy::default().payload_limit;
+        assert!(prepare(at(limit)).is_ok());
+        assert!(prepare(at(limit + 1)).unwrap_err().is_invalid());
+        assert!(prepare(at(0).key("k".repeat(MAX_KEY))).is_ok());
+        assert!(prepare(at(0).key("k".repeat(MAX_KEY + 1))).is_err());
+        assert!(prepare(at(0).delay(MAX_DELAY)).is_ok());
+        assert!(prepare(at(0).delay(MAX_DELAY + Duration::from_secs(1))).is_err());
+        assert!(prepare(at(0).header("h", "v".repeat(MAX_HEADER))).is_err());
+    }
+}

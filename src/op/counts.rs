@@ -1,0 +1,140 @@
+//! The four counts, the lifetime counters and the heads, in one consistent picture.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::name::MessageId;
+use crate::script::{Args, Call, Reply, Script, lua, next};
+
+static SCRIPT: Script = lua!("counts", no_writes);
+
+#[derive(Debug)]
+pub(crate) struct Count;
+
+/// A queue at one moment: how much it holds, and what ever happened to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Deliverable now.
+    pub ready: u64,
+    /// Waiting for a first delay or a backoff to end.
+    pub scheduled: u64,
+    /// Delivered and not acknowledged.
+    pub pending: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Records: equal to the sum of the four above, that is the law.
+    pub messages: u64,
+    /// Ever pushed, duplicates not counted.
+    pub pushed: u64,
+    /// Ever acknowledged.
+    pub acked: u64,
+    /// Failed and sent round again.
+    pub retried: u64,
+    /// Given back without a failure.
+    pub released: u64,
+    /// Declared hopeless by a handler.
+    pub buried: u64,
+    /// Moved from scheduled to ready when due.
+    pub promoted: u64,
+    /// Taken back after their lease ended.
+    pub reclaimed: u64,
+    /// Gone to the dead letters with their failures spent.
+    pub died: u64,
+    /// Removed by id.
+    pub cancelled: u64,
+    /// Brought back from the dead letters.
+    pub redriven: u64,
+    /// Removed from the dead letters on demand.
+    pub purged: u64,
+    /// Removed from the dead letters by retention.
+    pub trimmed: u64,
+    /// Ids found without a record, and dropped.
+    pub ghosts: u64,
+    /// Whether the queue hands out nothing.
+    pub paused: bool,
+    /// The server's clock, in ms since 1970.
+    pub now_ms: u64,
+    /// When the next scheduled message falls due.
+    pub next_due_ms: Option<u64>,
+    /// When the next lease ends.
+    pub next_deadline_ms: Option<u64>,
+    /// When the oldest dead letter died.
+    pub oldest_dead_ms: Option<u64>,
+    /// The message that the next claim hands out.
+    pub ready_head: Option<MessageId>,
+}
+
+impl Counts {
+    /// The law, both sides of it: every record is in exactly one state, and everything ever pushed
+    /// is live or went out by a counted way.
+    pub fn law_holds(&self) -> bool {
+        self.ready + self.scheduled + self.pending + self.dead == self.messages
+            && self.messages + self.acked + self.cancelled + self.purged + self.trimmed
+                == self.pushed
+    }
+
+    /// Messages that some worker has still to see: all but the dead ones.
+    pub fn outstanding(&self) -> u64 {
+        self.ready + self.scheduled + self.pending
+    }
+}
+
+impl Call for Count {
+    type Reply = Counts;
+
+    fn script(&self) -> &'static Script {
+        &SCRIPT
+    }
+
+    fn write(&self, _: &mut Args<'_>) {}
+
+    fn read(&self, reply: Reply) -> Result<Self::Reply> {
+        let mut items = reply.list()?;
+        let mut told = HashMap::new();
+        let mut ready_head = None;
+        while let Some(name) = items.next() {
+            let name = name.text()?;
+            let value = next(&SCRIPT, &mut items)?;
+            if name == "ready_head" {
+                ready_head = value.text()?.parse().ok();
+            } else {
+                told.insert(name, value.number::<u64>()?);
+            }
+        }
+        let take = |name: &str| {
+            told.get(name)
+                .copied()
+                .ok_or_else(|| Error::reply(SCRIPT.name, ("no", name)))
+        };
+        let time = |name: &str| take(name).map(|ms| Some(ms).filter(|ms| *ms > 0));
+        Ok(Counts {
+            ready: take("ready")?,
+            scheduled: take("scheduled")?,
+            pending: take("pending")?,
+            dead: take("dead")?,
+            messages: take("messages")?,
+            pushed: take("pushed")?,
+            acked: take("acked")?,
+            retried: take("retried")?,
+            released: take("released")?,
+            buried: take("buried")?,
+            promoted: take("promoted")?,
+            reclaimed: take("reclaimed")?,
+            died: take("died")?,
+            cancelled: take("cancelled")?,
+            redriven: take("redriven")?,
+            purged: take("purged")?,
+            trimmed: take("trimmed")?,
+            ghosts: take("ghosts")?,
+            paused: take("paused")? > 0,
+            now_ms: take("now")?,
+            next_due_ms: time("next_due")?,
+            next_deadline_ms: time("next_deadline")?,
+            oldest_dead_ms: time("oldest_dead")?,
+            ready_head,
+        })
+    }
+}

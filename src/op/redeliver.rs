@@ -1,0 +1,58 @@
+//! Bring back what is due (promoted) and what nobody acknowledged (reclaimed).
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::script::{Args, Call, Reply, Script, lua};
+
+static SCRIPT: Script = lua!("redeliver", allow_oom);
+
+#[derive(Debug)]
+pub(crate) struct Redeliver<'a> {
+    pub(crate) limit: NonZeroU32,
+    pub(crate) poller: &'a str,
+}
+
+/// What one pass of redelivery did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redelivered {
+    /// Scheduled messages that fell due and are ready now.
+    pub promoted: u64,
+    /// Messages whose lease ended and that are ready again.
+    pub reclaimed: u64,
+    /// Messages whose lease ended with their failures spent: dead letters now.
+    pub died: u64,
+    /// Ids without a record, dropped.
+    pub ghosts: u64,
+    /// Whether the pass was full and more is due.
+    pub more: bool,
+    /// How long until the next look, with the server's microseconds.
+    pub next: Duration,
+}
+
+impl Call for Redeliver<'_> {
+    type Reply = Redelivered;
+
+    fn script(&self) -> &'static Script {
+        &SCRIPT
+    }
+
+    fn write(&self, args: &mut Args<'_>) {
+        args.show(self.limit);
+        args.add(self.poller);
+    }
+
+    fn read(&self, reply: Reply) -> Result<Self::Reply> {
+        let [promoted, reclaimed, died, ghosts, more, next] = reply.fixed()?;
+        Ok(Redelivered {
+            promoted: promoted.number()?,
+            reclaimed: reclaimed.number()?,
+            died: died.number()?,
+            ghosts: ghosts.number()?,
+            more: more.number::<u64>()? > 0,
+            next: Duration::from_micros(next.number()?),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Bring dead letters back to the tail of ready with their failures set to 0.
+
+use crate::error::Result;
+use crate::name::MessageId;
+use crate::script::{Args, Call, MAX_ITEMS, Reply, Script, lua};
+
+static SCRIPT: Script = lua!("redrive", allow_oom);
+
+#[derive(Debug)]
+pub(crate) struct Redrive<'a> {
+    /// At most this many, when `ids` is empty.
+    pub(crate) limit: usize,
+    /// Only what died up to then, in ms by the server's clock.
+    pub(crate) before_ms: u64,
+    pub(crate) ids: &'a [MessageId],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Redriven {
+    pub(crate) redriven: u64,
+    pub(crate) left: u64,
+}
+
+impl Call for Redrive<'_> {
+    type Reply = Redriven;
+
+    fn script(&self) -> &'static Script {
+        &SCRIPT
+    }
+
+    fn write(&self, args: &mut Args<'_>) {
+        args.show(self.limit.clamp(1, MAX_ITEMS));
+        args.show(self.before_ms);
+        for id in self.ids {
+            args.show(id);
+        }
+    }
+
+    fn read(&self, reply: Reply) -> Result<Self::Reply> {
+        let [redriven, left] = reply.fixed()?;
+        Ok(Redriven {
+            redriven: redriven.number()?,
+            left: left.number()?,
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! The poller: drives `redeliver` exactly when the next message falls due.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::Result;
+use crate::message::Payload;
+use crate::queue::Queue;
+use crate::sweep::{self, Next, Sweep};
+use crate::waiter::Waiter;
+
+/// The longest any poller sleeps; `MAX_IDLE_MS` of the scripts, which ring only for nearer times.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+/// Messages of each kind a pass moves: a script of about a millisecond.
+const PASS_LIMIT: u32 = 250;
+/// Retention is no hurry.
+const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Moves what is due to ready, takes back what nobody acknowledged, and trims dead letters.
+///
+/// Any number may run, in any process; a queue needs one. Every [`Worker`](crate::Worker) brings its
+/// own unless told not to. Nothing is lost when all of them die: the next one finds what is due.
+///
+/// ```no_run
+/// # async fn run(queue: redeliver::Queue<String>) -> redeliver::Result<()> {
+/// redeliver::Poller::new(queue).run(tokio::signal::ctrl_c()).await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Poller<T> {
+    queue: Queue<T>,
+}
+
+impl<T: Payload> Poller<T> {
+    /// A poller for one queue.
+    pub fn new(queue: Queue<T>) -> Self {
+        Self { queue }
+    }
+
+    /// Runs until the future that it is given resolves. Faults of any kind are logged and outlived.
+    pub async fn run(self, shutdown: impl Future) {
+        let stop = CancellationToken::new();
+        let _stopped_when_dropped = stop.clone().drop_guard();
+        tokio::select! {
+            _ = shutdown => {}
+            () = self.until(stop.clone()) => {}
+        }
+    }
+
+    pub(crate) async fn until(self, stop: CancellationToken) {
+        sweep::run(Pass::new(self.queue), stop).await;
+    }
+}
+
+/// What the poller's loop carries from pass to pass.
+struct Pass<T> {
+    queue: Queue<T>,
+    /// Tells this poller from the others that watch the same deadline.
+    name: String,
+    alarm: Arc<Notify>,
+    _listener: AbortOnDropHandle<()>,
+    trimmed: Option<Instant>,
+}
+
+impl<T: Payload> Pass<T> {
+    fn new(queue: Queue<T>) -> Self {
+        let alarm = Arc::new(Notify::new());
+        let store = queue.store();
+        let waiter = Waiter::new(store.connector().clone(), store.keys().alarm());
+        let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
+        let name = format!("{:016x}", fastrand::u64(..));
+        Self {
+            queue,
+            name,
+            alarm,
+            _listener: listener,
+            trimmed: None,
+        }
+    }
+
+    async fn trim(&mut self) -> Result<bool> {
+        if self.trimmed.is_some_and(|at| at.elapsed() < TRIM_INTERVAL) {
+            return Ok(false);
+        }
+        let (trimmed, more) = self.queue.dead().trim().await?;
+        if trimmed > 0 {
+            tracing::info!(queue = %self.queue.name(), trimmed, "dead letters beyond retention");
+        }
+        if !more {
+            self.trimmed = Some(Instant::now());
+        }
+        Ok(more)
+    }
+}
+
+impl<T: Payload> Sweep for Pass<T> {
+    const NAME: &'static str = "poller";
+
+    async fn pass(&mut self) -> Result<Next> {
+        let done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await?;
+        if done.reclaimed + done.died + done.ghosts > 0 {
+            let name = self.queue.name();
+            tracing::info!(queue = %name, reclaimed = done.reclaimed, died = done.died, "redelivered");
+        }
+        if done.more || self.trim().await? {
+            return Ok(Next::Now);
+        }
+        // Pollers that watch nothing must not come back in step.
+        let idle = MAX_IDLE.mul_f64(0.8 + 0.2 * fastrand::f64());
+        Ok(Next::After(if done.next < MAX_IDLE {
+            done.next
+        } else {
+            idle
+        }))
+    }
+
+    async fn hint(&mut self) {
+        self.alarm.notified().await;
+    }
+}
+
+/// A task of its own: a read that is given up half-way would swallow the alarm.
+async fn listen(mut waiter: Waiter, alarm: Arc<Notify>) {
+    loop {
+        waiter.rung().await;
+        alarm.notify_one();
+    }
+}

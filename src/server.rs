@@ -1,0 +1,149 @@
+//! A Redis or Valkey server, and the queues on it.
+
+use std::sync::Arc;
+
+use redis::Value;
+
+use crate::connect::{Connector, Link};
+use crate::error::{Error, Result};
+use crate::keys::{DEFAULT_PREFIX, Keys, registry, validate_prefix};
+use crate::message::Payload;
+use crate::name::QueueName;
+use crate::queue::Queue;
+use crate::store::{LAYOUT, Store};
+
+/// `#!lua` flags and `ZADD GT` in scripts: Redis 7.0, and every Valkey.
+const OLDEST_MAJOR: u32 = 7;
+
+/// A connection that several queues share.
+///
+/// ```no_run
+/// # async fn run() -> redeliver::Result<()> {
+/// let server = redeliver::Server::connect("redis://127.0.0.1").await?;
+/// let emails = server.queue::<String>("emails")?;
+/// let orders = server.queue::<String>("orders")?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    link: Arc<Link>,
+    prefix: Arc<str>,
+}
+
+impl Server {
+    /// Connects, and checks that the server is new enough.
+    ///
+    /// The URL is `redis://[user:password@]host[:port][/db]` or `unix:///path`. The connection is made
+    /// anew by itself for as long as somebody calls.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let server = Self::open(url)?;
+        let info = server.link.send(redis::cmd("INFO").arg("server")).await;
+        match info {
+            Ok(Value::BulkString(info)) => check_version(&String::from_utf8_lossy(&info))?,
+            Ok(Value::VerbatimString { text, .. }) => check_version(&text)?,
+            // A user that may not ask is not kept from working.
+            Ok(_) => {}
+            Err(crate::connect::Fault::Refused { reason }) if reason.contains("NOPERM") => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        Ok(server)
+    }
+
+    /// Takes the URL without connecting yet; the first call does.
+    pub fn open(url: &str) -> Result<Self> {
+        let link = Arc::new(Link::new(Connector::new(url)?));
+        Ok(Self {
+            link,
+            prefix: DEFAULT_PREFIX.into(),
+        })
+    }
+
+    /// Puts all keys under another prefix than `rd`.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self> {
+        validate_prefix(prefix)?;
+        self.prefix = prefix.into();
+        Ok(self)
+    }
+
+    /// A queue on this server; it comes into being with its first push.
+    pub fn queue<T: Payload>(&self, name: &str) -> Result<Queue<T>> {
+        let name = QueueName::new(name)?;
+        let store = Store::new(Arc::clone(&self.link), Keys::new(&self.prefix, &name, 0));
+        Ok(Queue::new(self.clone(), name, store))
+    }
+
+    /// The queues that were pushed to, by name. It is kept beside the queues, best effort: a queue
+    /// works without standing in it.
+    pub async fn queues(&self) -> Result<Vec<QueueName>> {
+        let names = self
+            .link
+            .send(redis::cmd("HKEYS").arg(registry(&self.prefix)))
+            .await?;
+        let names: Vec<String> =
+            redis::from_redis_value(names).map_err(|error| Error::reply("HKEYS", error))?;
+        let mut names: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| QueueName::new(name).ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Host and port, or the path of the socket; never a password.
+    pub fn address(&self) -> String {
+        self.link.connector().address()
+    }
+
+    pub(crate) async fn register(&self, name: &QueueName) {
+        let mut command = redis::cmd("HSETNX");
+        let entry = format!("1 {LAYOUT}");
+        command
+            .arg(registry(&self.prefix))
+            .arg(name.as_str())
+            .arg(entry);
+        if let Err(fault) = self.link.send(&command).await {
+            tracing::debug!(?fault, queue = %name, "queue is not in the registry");
+        }
+    }
+
+    pub(crate) async fn unregister(&self, name: &QueueName) -> Result<()> {
+        let mut command = redis::cmd("HDEL");
+        self.link
+            .send(command.arg(registry(&self.prefix)).arg(name.as_str()))
+            .await?;
+        Ok(())
+    }
+}
+
+fn check_version(info: &str) -> Result<()> {
+    let field = |name| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    let Some(version) = field("redis_version:") else {
+        return Ok(());
+    };
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major < OLDEST_MAJOR) {
+        return Err(Error::Server {
+            found: format!("Redis {version}"),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_and_an_unknown_one_is_not() {
+        assert!(check_version("redis_version:6.2.14\r\n").is_err());
+        assert!(check_version("a:b\r\nredis_version:7.0.15\r\n").is_ok());
+        assert!(check_version("something_else:1").is_ok());
+    }
+}

@@ -1,0 +1,62 @@
+//! A message as somebody sees it who does not hold it.
+
+use crate::attempt::{AttemptLine, Failure};
+use crate::message::{Header, Record};
+use crate::name::{MessageId, State};
+use crate::op::find::Found;
+use crate::op::peek::Peeked;
+
+/// A message at one moment: where it is, what it carries, what it has been through.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Its id.
+    pub id: MessageId,
+    /// Where it is.
+    pub state: State,
+    /// When it falls due, when its lease ends, or when it died: ms since 1970 by the server's clock.
+    /// Ready messages have none.
+    pub at_ms: Option<u64>,
+    /// Which delivery comes next, or is under way, counted from 1.
+    pub attempt: u64,
+    /// Failures since its push or its last redrive.
+    pub failures: u64,
+    /// Failures after which it dies; 0 = never.
+    pub max_attempts: u32,
+    /// Its last failures, newest first.
+    pub history: Vec<Failure>,
+    /// Kind, content type and the user's headers.
+    pub header: Header,
+    /// The payload's bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Snapshot {
+    pub(crate) fn of_peeked(state: State, peeked: Peeked) -> Self {
+        Self::assemble(peeked.id, state, peeked.at_ms, peeked.line, &peeked.record)
+    }
+
+    pub(crate) fn of_found(id: MessageId, found: Found) -> Self {
+        Self::assemble(id, found.state, found.at_ms, found.line, &found.record)
+    }
+
+    fn assemble(
+        id: MessageId,
+        state: State,
+        at_ms: Option<u64>,
+        line: AttemptLine,
+        record: &Record,
+    ) -> Self {
+        Self {
+            id,
+            state,
+            at_ms,
+            attempt: line.deliveries + 1,
+            failures: line.failures,
+            max_attempts: record.max,
+            history: line.history,
+            header: record.header.clone(),
+            payload: record.payload().to_vec(),
+        }
+    }
+}

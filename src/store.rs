@@ -1,0 +1,105 @@
+//! The one place that sends scripts: loads them where they are missing, repeats what may be repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use tokio::time::{Instant, sleep};
+
+use crate::connect::{Connector, Fault, Link, pause};
+use crate::error::Result;
+use crate::keys::Keys;
+use crate::script::{Args, Call, Reply, Script};
+
+/// The layout of keys and formats that this version reads and writes.
+pub(crate) const LAYOUT: u32 = 1;
+/// How long a call is repeated before its caller hears of the trouble.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One partition's keys on one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    link: Arc<Link>,
+    keys: Arc<Keys>,
+}
+
+/// A reply, and whether the call may have been executed before it was repeated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ran<R> {
+    pub(crate) reply: R,
+    pub(crate) repeated: bool,
+}
+
+impl Store {
+    pub(crate) fn new(link: Arc<Link>, keys: Keys) -> Self {
+        Self {
+            link,
+            keys: Arc::new(keys),
+        }
+    }
+
+    /// The same keys over a link of its own.
+    pub(crate) fn apart(&self) -> Self {
+        let link = Link::new(self.link.connector().clone());
+        Self {
+            link: Arc::new(link),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        self.link.connector()
+    }
+
+    pub(crate) async fn run<C: Call>(&self, call: &C) -> Result<Ran<C::Reply>> {
+        let script = call.script();
+        let command = self.command(call);
+        let given_up = Instant::now() + CALL_PATIENCE;
+        let mut repeated = false;
+        let mut tries = 0;
+        loop {
+            match self.send(script, &command).await {
+                Ok(value) => {
+                    let reply = call.read(Reply::new(script.name, value))?;
+                    return Ok(Ran { reply, repeated });
+                }
+                Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
+                    return Err(fault.into());
+                }
+                Err(fault) => {
+                    tracing::debug!(script = script.name, ?fault, tries, "call is repeated");
+                    repeated |= fault.is_ambiguous();
+                    sleep(pause(tries)).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    fn command<C: Call>(&self, call: &C) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(call.script().sha()).arg(self.keys.all().len());
+        for key in self.keys.all() {
+            command.arg(key);
+        }
+        call.write(&mut Args(&mut command));
+        command
+    }
+
+    /// `SCRIPT LOAD` rather than `EVAL`: from Redis 7.4 on the server forgets what came by `EVAL`.
+    async fn send(&self, script: &Script, command: &Cmd) -> Result<Value, Fault> {
+        match self.link.send(command).await {
+            Err(Fault::NoScript) => {
+                self.link
+                    .send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text))
+                    .await?;
+                self.link.send(command).await
+            }
+            answer => answer,
+        }
+    }
+}
