@@ -1,7 +1,7 @@
 -- FLAGS    allow-oom
 -- extend: move the deadlines of n leases later; the receipts stay as they are.
 --
--- USES     PENDING META
+-- USES     PENDING ATTEMPTS META
 -- ARGV     n times, 0..1000 items:
 --          id, attempt  the receipt
 --          lease        ms from now, > 0; an earlier deadline is never set

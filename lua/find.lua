@@ -3,7 +3,8 @@
 --
 -- USES     SCHEDULED PENDING DEAD MESSAGES ATTEMPTS META
 -- ARGV     n times, 0..16: id
--- RETURNS  n times: {ready | scheduled | pending | dead | missing, ms or '', record or '', line or ''}
+-- RETURNS  n times: {state, ms or '', record or '', line or ''};
+--          state: ready | scheduled | pending | dead | missing
 -- COST     O(n), n <= 16: a page of the largest records stays a bounded reply
 local size, ids = open(), every(1, 1)
 demand(#ids <= 16, 'BADARG more than 16 ids')

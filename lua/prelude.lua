@@ -74,7 +74,7 @@ local function lines_of(ids, size)
   return call('HMGET', ATTEMPTS, unpack(ids))
 end
 
--- Which receipts (id, attempt) hold: pending, of this attempt, and the first of its id in the batch.
+-- Which receipts (id, attempt) hold: pending, of this attempt, the first of its id in the batch.
 local function receipts(stride, first, size)
   local ids = every(stride, first)
   if #ids == 0 then return ids, {}, {} end
@@ -97,7 +97,8 @@ local function places(ids)
   local pending, dead = call('ZMSCORE', PENDING, unpack(ids)), call('ZMSCORE', DEAD, unpack(ids))
   local found = {}
   for i = 1, #ids do
-    found[i] = scheduled[i] and 'scheduled' or pending[i] and 'pending' or dead[i] and 'dead' or false
+    found[i] = scheduled[i] and 'scheduled' or pending[i] and 'pending' or dead[i] and 'dead'
+      or false
   end
   return found, scheduled, pending, dead
 end

@@ -1,7 +1,7 @@
 -- FLAGS    allow-oom
 -- resume: hand out messages again, and wake a worker for those that wait.
 --
--- USES     READY BELL META
+-- USES     BELL META
 -- ARGV     none
 -- RETURNS  resumed
 -- COST     O(1)

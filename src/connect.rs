@@ -115,7 +115,7 @@ impl From<Fault> for Error {
             Fault::Ambiguous { reason, .. } => Self::Ambiguous { reason },
             Fault::Full => Self::Full,
             Fault::Layout => Self::Layout {
-                known: crate::store::LAYOUT,
+                known: crate::keys::LAYOUT,
             },
             Fault::Refused { reason } => Self::Refused { reason },
         }

@@ -1,18 +1,18 @@
 //! The dead letters of a queue: look at them, bring them back, or let them go.
 
 use crate::error::Result;
-use crate::message::Payload;
 use crate::name::{MessageId, State};
 use crate::op::purge::Purge;
 use crate::op::redrive::Redrive;
 use crate::op::trim::Trim;
-use crate::queue::{Page, Queue};
 use crate::script::MAX_ITEMS;
+use crate::shared::Shared;
+use crate::snapshot::{self, Page};
 
-/// What [`Queue::dead`] gives: the operations on messages that were given up.
+/// What [`Queue::dead`](crate::Queue::dead) gives: the operations on messages that were given up.
 #[derive(Debug)]
-pub struct DeadLetters<'a, T> {
-    queue: &'a Queue<T>,
+pub struct DeadLetters<'a> {
+    shared: &'a Shared,
 }
 
 /// What one bounded call of redrive or purge did.
@@ -25,14 +25,14 @@ pub struct Swept {
     pub left: u64,
 }
 
-impl<'a, T: Payload> DeadLetters<'a, T> {
-    pub(crate) fn new(queue: &'a Queue<T>) -> Self {
-        Self { queue }
+impl<'a> DeadLetters<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared }
     }
 
     /// A page of dead letters, oldest first, from the given index on.
     pub async fn peek(&self, start: u64, limit: usize) -> Result<Page> {
-        self.queue.peek(State::Dead, start, limit).await
+        snapshot::page(&self.shared.store, State::Dead, start, limit).await
     }
 
     /// Brings these back to ready with their failures set to 0; those that are not dead letters are
@@ -45,7 +45,7 @@ impl<'a, T: Payload> DeadLetters<'a, T> {
                 before_ms: ALWAYS_MS,
                 ids,
             };
-            done += self.queue.store().run(&call).await?.reply.redriven;
+            done += self.shared.store.run(&call).await?.reply.redriven;
         }
         Ok(done)
     }
@@ -59,7 +59,7 @@ impl<'a, T: Payload> DeadLetters<'a, T> {
             before_ms: before_ms.min(ALWAYS_MS),
             ids: &[],
         };
-        let reply = self.queue.store().run(&call).await?.reply;
+        let reply = self.shared.store.run(&call).await?.reply;
         Ok(Swept {
             done: reply.redriven,
             left: reply.left,
@@ -75,7 +75,7 @@ impl<'a, T: Payload> DeadLetters<'a, T> {
                 before_ms: ALWAYS_MS,
                 ids,
             };
-            done += self.queue.store().run(&call).await?.reply.purged;
+            done += self.shared.store.run(&call).await?.reply.purged;
         }
         Ok(done)
     }
@@ -87,7 +87,7 @@ impl<'a, T: Payload> DeadLetters<'a, T> {
             before_ms: before_ms.min(ALWAYS_MS),
             ids: &[],
         };
-        let reply = self.queue.store().run(&call).await?.reply;
+        let reply = self.shared.store.run(&call).await?.reply;
         Ok(Swept {
             done: reply.purged,
             left: reply.left,
@@ -97,12 +97,12 @@ impl<'a, T: Payload> DeadLetters<'a, T> {
     /// Removes what is beyond the policy's retention, one bounded step; pollers call it. Says how
     /// many went and whether there are more to go.
     pub async fn trim(&self) -> Result<(u64, bool)> {
-        let policy = self.queue.policy();
+        let policy = &self.shared.policy;
         let call = Trim {
             age: policy.dead_age,
             entries: policy.dead_entries,
         };
-        let reply = self.queue.store().run(&call).await?.reply;
+        let reply = self.shared.store.run(&call).await?.reply;
         Ok((reply.trimmed, reply.more))
     }
 }

@@ -18,7 +18,7 @@ use crate::op::extend::{ExtendItem, Extended};
 use crate::op::release::{ReleaseItem, Released};
 use crate::op::retry::{Failed, RetryItem};
 use crate::policy;
-use crate::queue::Core;
+use crate::shared::Shared;
 use crate::store::Ran;
 
 /// What became of the attempt to settle a delivery.
@@ -72,7 +72,7 @@ fn lost(repeated: bool) -> Settled {
 /// and that spends one failure.
 #[must_use = "a delivery that is not settled comes back when its lease ends"]
 pub struct Delivery<T> {
-    core: Arc<Core>,
+    shared: Arc<Shared>,
     receipt: Receipt,
     record: Record,
     line: AttemptLine,
@@ -90,15 +90,15 @@ impl<T> std::fmt::Debug for Delivery<T> {
 }
 
 impl<T: Payload> Delivery<T> {
-    pub(crate) fn new(core: &Arc<Core>, message: ClaimedMessage, claimed_ms: u64) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, message: ClaimedMessage, claimed_ms: u64) -> Self {
         let ClaimedMessage { id, record, line } = message;
         let receipt = Receipt {
             id,
             attempt: line.deliveries + 1,
         };
-        let (core, claimed) = (Arc::clone(core), Instant::now());
+        let (shared, claimed) = (Arc::clone(shared), Instant::now());
         Self {
-            core,
+            shared,
             receipt,
             record,
             line,
@@ -179,7 +179,7 @@ impl<T: Payload> Delivery<T> {
             receipt: self.receipt,
             lease: policy::lease(lease)?,
         };
-        let Ran { reply, repeated } = self.core.extend.submit(item).await?;
+        let Ran { reply, repeated } = self.shared.extend.submit(item).await?;
         Ok(match reply {
             Extended::Extended => Settled::Done,
             Extended::Lost => lost(repeated),
@@ -191,7 +191,7 @@ impl<T: Payload> Delivery<T> {
     }
 
     pub(crate) async fn settle_ack(&self) -> Result<Settled> {
-        let Ran { reply, repeated } = self.core.ack.submit(self.receipt).await?;
+        let Ran { reply, repeated } = self.shared.ack.submit(self.receipt).await?;
         Ok(match reply {
             Acked::Acked => Settled::Done,
             Acked::Lost => lost(repeated),
@@ -219,7 +219,7 @@ impl<T: Payload> Delivery<T> {
             line: self.failed_line(error),
             delay,
         };
-        let Ran { reply, repeated } = self.core.retry.submit(item).await?;
+        let Ran { reply, repeated } = self.shared.retry.submit(item).await?;
         Ok(match reply {
             Failed::Scheduled => Retried::After(delay),
             Failed::Ready => Retried::After(Duration::ZERO),
@@ -234,7 +234,7 @@ impl<T: Payload> Delivery<T> {
             receipt: self.receipt,
             line: self.failed_line(reason),
         };
-        let Ran { reply, repeated } = self.core.bury.submit(item).await?;
+        let Ran { reply, repeated } = self.shared.bury.submit(item).await?;
         Ok(match reply {
             Buried::Dead => Settled::Done,
             Buried::Lost => lost(repeated),
@@ -255,7 +255,7 @@ impl<T: Payload> Delivery<T> {
             line,
             delay,
         };
-        let Ran { reply, repeated } = self.core.release.submit(item).await?;
+        let Ran { reply, repeated } = self.shared.release.submit(item).await?;
         Ok(match reply {
             Released::Ready | Released::Scheduled => Settled::Done,
             Released::Lost => lost(repeated),
@@ -268,7 +268,7 @@ impl<T: Payload> Delivery<T> {
             .header
             .backoff
             .as_ref()
-            .unwrap_or(&self.core.policy.backoff);
+            .unwrap_or(&self.shared.policy.backoff);
         let failure = u32::try_from(self.line.failures + 1).unwrap_or(u32::MAX);
         backoff.delay(failure, self.receipt.id.seed())
     }

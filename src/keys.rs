@@ -16,6 +16,8 @@ pub(crate) const NAMES: [&str; 10] = [
     "alarm",
     "meta",
 ];
+/// The layout of keys and formats that this version reads and writes.
+pub(crate) const LAYOUT: u32 = 1;
 pub(crate) const DEFAULT_PREFIX: &str = "rd";
 /// The hash of queues that were pushed to: name → partitions and layout.
 const REGISTRY: &str = "queues";

@@ -6,11 +6,9 @@ use redis::Value;
 
 use crate::connect::{Connector, Link};
 use crate::error::{Error, Result};
-use crate::keys::{DEFAULT_PREFIX, Keys, registry, validate_prefix};
-use crate::message::Payload;
+use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
 use crate::name::QueueName;
-use crate::queue::Queue;
-use crate::store::{LAYOUT, Store};
+use crate::store::Store;
 
 /// `#!lua` flags and `ZADD GT` in scripts: Redis 7.0, and every Valkey.
 const OLDEST_MAJOR: u32 = 7;
@@ -65,13 +63,6 @@ impl Server {
         Ok(self)
     }
 
-    /// A queue on this server; it comes into being with its first push.
-    pub fn queue<T: Payload>(&self, name: &str) -> Result<Queue<T>> {
-        let name = QueueName::new(name)?;
-        let store = Store::new(Arc::clone(&self.link), Keys::new(&self.prefix, &name, 0));
-        Ok(Queue::new(self.clone(), name, store))
-    }
-
     /// The queues that were pushed to, by name. It is kept beside the queues, best effort: a queue
     /// works without standing in it.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
@@ -92,6 +83,10 @@ impl Server {
     /// Host and port, or the path of the socket; never a password.
     pub fn address(&self) -> String {
         self.link.connector().address()
+    }
+
+    pub(crate) fn store(&self, name: &QueueName) -> Store {
+        Store::new(Arc::clone(&self.link), Keys::new(&self.prefix, name, 0))
     }
 
     pub(crate) async fn register(&self, name: &QueueName) {

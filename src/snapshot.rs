@@ -1,10 +1,13 @@
 //! A message as somebody sees it who does not hold it.
 
 use crate::attempt::{AttemptLine, Failure};
+use crate::error::Result;
 use crate::message::{Header, Record};
 use crate::name::{MessageId, State};
-use crate::op::find::Found;
-use crate::op::peek::Peeked;
+use crate::op::find::{Find, Found};
+use crate::op::peek::{Peek, Peeked};
+use crate::script::MAX_FOUND;
+use crate::store::Store;
 
 /// A message at one moment: where it is, what it carries, what it has been through.
 #[derive(Debug, Clone)]
@@ -29,6 +32,16 @@ pub struct Snapshot {
     pub header: Header,
     /// The payload's bytes.
     pub payload: Vec<u8>,
+}
+
+/// A page of [`Queue::peek`](crate::Queue::peek).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// Where the next page starts, if there is one.
+    pub next: Option<u64>,
+    /// The messages, in the order of their state.
+    pub messages: Vec<Snapshot>,
 }
 
 impl Snapshot {
@@ -59,4 +72,36 @@ impl Snapshot {
             payload: record.payload().to_vec(),
         }
     }
+}
+
+/// Records of one claim or page: a reply that no client chokes on, a copy that no server notices.
+pub(crate) const REPLY_BYTES: u64 = 2 * 1024 * 1024;
+
+pub(crate) async fn page(store: &Store, state: State, start: u64, limit: usize) -> Result<Page> {
+    let page = store
+        .run(&Peek {
+            state,
+            start,
+            limit,
+            bytes: REPLY_BYTES,
+        })
+        .await?
+        .reply;
+    let messages = page
+        .messages
+        .into_iter()
+        .map(|peeked| Snapshot::of_peeked(state, peeked));
+    Ok(Page {
+        next: page.next,
+        messages: messages.collect(),
+    })
+}
+
+pub(crate) async fn find(store: &Store, ids: &[MessageId]) -> Result<Vec<Option<Snapshot>>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(MAX_FOUND) {
+        let snapshots = ids.iter().zip(store.run(&Find(ids)).await?.reply);
+        found.extend(snapshots.map(|(id, it)| it.map(|it| Snapshot::of_found(*id, it))));
+    }
+    Ok(found)
 }

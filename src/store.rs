@@ -11,8 +11,6 @@ use crate::error::Result;
 use crate::keys::Keys;
 use crate::script::{Args, Call, Reply, Script};
 
-/// The layout of keys and formats that this version reads and writes.
-pub(crate) const LAYOUT: u32 = 1;
 /// How long a call is repeated before its caller hears of the trouble.
 const CALL_PATIENCE: Duration = Duration::from_secs(10);
 

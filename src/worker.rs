@@ -20,6 +20,7 @@ use crate::lease::Leases;
 use crate::message::Payload;
 use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
+use crate::policy;
 use crate::queue::{Batch, Queue, release_all};
 use crate::script::MAX_ITEMS;
 use crate::waiter::Waiter;
@@ -142,7 +143,7 @@ impl<T: Payload, H: Handler<T>> Worker<T, H> {
     ///
     /// Dropping this future stops at once: what was in hand comes back as its leases end.
     pub async fn run(self, shutdown: impl Future) -> Result<()> {
-        Queue::<T>::lease(self.lease)?;
+        policy::lease(self.lease)?;
         if self.concurrency == 0 || self.concurrency > MAX_CONCURRENCY {
             let limit = format!("it takes 1 to {MAX_CONCURRENCY}");
             return Err(Error::invalid(

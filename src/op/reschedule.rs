@@ -9,7 +9,7 @@ static SCRIPT: Script = lua!("reschedule", allow_oom);
 #[derive(Debug)]
 pub(crate) struct Reschedule<'a> {
     pub(crate) ids: &'a [MessageId],
-    pub(crate) due: String,
+    pub(crate) due: &'a str,
 }
 
 /// What became of a message that was to be rescheduled.
@@ -41,7 +41,7 @@ impl Call for Reschedule<'_> {
     fn write(&self, args: &mut Args<'_>) {
         for id in self.ids {
             args.show(id);
-            args.add(&self.due);
+            args.add(self.due);
         }
     }
 

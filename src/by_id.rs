@@ -1,0 +1,60 @@
+//! Operations by id that a script may defer: at most one walk through the ready list a call.
+
+use crate::error::Result;
+use crate::name::MessageId;
+use crate::op::cancel::{Cancel, Cancelled};
+use crate::op::reschedule::{Reschedule, Rescheduled};
+use crate::script::MAX_ITEMS;
+use crate::store::{Ran, Store};
+
+/// What is still to be asked for, by index.
+struct Open(Vec<usize>);
+
+impl Open {
+    fn all(ids: &[MessageId]) -> Self {
+        Self((0..ids.len()).collect())
+    }
+
+    /// The next call's share, while there is one.
+    fn next(&mut self, ids: &[MessageId]) -> Option<(Vec<usize>, Vec<MessageId>)> {
+        let step: Vec<_> = self.0.drain(..self.0.len().min(MAX_ITEMS)).collect();
+        let asked: Vec<_> = step.iter().map(|index| ids[*index]).collect();
+        (!step.is_empty()).then_some((step, asked))
+    }
+}
+
+pub(crate) async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>> {
+    let mut cancelled = vec![false; ids.len()];
+    let mut open = Open::all(ids);
+    while let Some((step, asked)) = open.next(ids) {
+        let Ran { reply, repeated } = store.run(&Cancel(&asked)).await?;
+        for (index, outcome) in step.into_iter().zip(reply) {
+            match outcome {
+                Cancelled::Deferred => open.0.push(index),
+                Cancelled::Cancelled => cancelled[index] = true,
+                // The first try may have removed it: gone either way, and most likely by us.
+                Cancelled::Missing => cancelled[index] |= repeated,
+            }
+        }
+    }
+    Ok(cancelled)
+}
+
+pub(crate) async fn reschedule(
+    store: &Store,
+    ids: &[MessageId],
+    due: &str,
+) -> Result<Vec<Rescheduled>> {
+    let mut outcomes = vec![Rescheduled::Missing; ids.len()];
+    let mut open = Open::all(ids);
+    while let Some((step, asked)) = open.next(ids) {
+        let call = Reschedule { ids: &asked, due };
+        for (index, outcome) in step.into_iter().zip(store.run(&call).await?.reply) {
+            match outcome {
+                Rescheduled::Deferred => open.0.push(index),
+                outcome => outcomes[index] = outcome,
+            }
+        }
+    }
+    Ok(outcomes)
+}

@@ -1,0 +1,368 @@
+//! The repository tests itself: layers, mates, headers, sizes, key literals, titles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const MAX_FILE: usize = 400;
+const MAX_FUNCTION: usize = 70;
+const MAX_HEADER: usize = 20;
+const MAX_LUA_WIDTH: usize = 100;
+
+/// The modules of `src/`, lowest first: each may import only what stands before it.
+const ORDER: [&[&str]; 5] = [
+    // values
+    &[
+        "error", "name", "backoff", "policy", "attempt", "message", "outcome",
+    ],
+    // redis
+    &["keys", "script", "connect", "store", "waiter"],
+    // verbs
+    &["op"],
+    // api
+    &[
+        "server",
+        "batch",
+        "shared",
+        "pushed",
+        "by_id",
+        "snapshot",
+        "dead_letters",
+        "delivery",
+        "queue",
+        "audit",
+    ],
+    // agents
+    &["sweep", "poller", "lease", "agents", "context", "worker"],
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All files below a folder with this ending, as paths from the root.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == ending)
+            {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<PathBuf> {
+    ["src", "tests", "benches", "examples"]
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect()
+}
+
+fn verbs() -> BTreeSet<String> {
+    let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    files("lua", "lua")
+        .iter()
+        .map(stem)
+        .filter(|stem| stem != "prelude")
+        .collect()
+}
+
+#[test]
+fn modules_import_downwards_only() {
+    let rank: BTreeMap<_, _> = ORDER
+        .iter()
+        .flat_map(|layer| layer.iter())
+        .enumerate()
+        .map(|(i, name)| (*name, i))
+        .collect();
+    for path in files("src", "rs") {
+        let text = path.to_str().unwrap();
+        let module = match text.strip_prefix("src/").unwrap().split_once('/') {
+            Some(("op", _)) => "op",
+            Some(_) => continue,
+            None => text
+                .strip_prefix("src/")
+                .unwrap()
+                .strip_suffix(".rs")
+                .unwrap(),
+        };
+        if module == "lib" {
+            continue;
+        }
+        let own = rank
+            .get(module)
+            .unwrap_or_else(|| panic!("{module} stands in no layer"));
+        let code = read(&path);
+        let code = code.split("#[cfg(test)]").next().unwrap();
+        for imported in code.split("crate::").skip(1) {
+            let name = imported
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap();
+            let Some(theirs) = rank.get(name) else {
+                continue;
+            };
+            assert!(
+                theirs <= own,
+                "{text} imports crate::{name}, which stands above it"
+            );
+            let sibling = module == "op" && name == "op";
+            assert!(!sibling, "{text} imports another verb");
+        }
+    }
+}
+
+#[test]
+fn every_script_has_its_mates() {
+    let main = read("tests/ops/main.rs");
+    let benches = read("benches/ops.rs");
+    let verbs = verbs();
+    for verb in &verbs {
+        assert!(
+            read(format!("src/op/{verb}.rs")).contains(&format!("lua!(\"{verb}\"")),
+            "{verb}"
+        );
+        assert!(
+            !read(format!("tests/ops/{verb}.rs")).is_empty(),
+            "{verb} has no tests"
+        );
+        assert!(
+            main.contains(&format!("mod {verb};")),
+            "tests/ops/{verb}.rs is not compiled"
+        );
+        assert!(
+            benches.contains(&format!("\"{verb}\"")),
+            "{verb} has no bench group"
+        );
+    }
+    for path in files("src/op", "rs") {
+        let verb = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            verb == "mod" || verbs.contains(verb),
+            "{} has no script",
+            path.display()
+        );
+    }
+}
+
+/// The keys that a piece of Lua names, by itself or through the prelude's functions.
+fn keys_used(code: &str, functions: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    const KEYS: [&str; 10] = [
+        "READY",
+        "SCHEDULED",
+        "PENDING",
+        "DEAD",
+        "MESSAGES",
+        "ATTEMPTS",
+        "KEYED",
+        "BELL",
+        "ALARM",
+        "META",
+    ];
+    let code: String = code
+        .lines()
+        .map(|line| line.split("--").next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let words: BTreeSet<&str> = code
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let mut used: BTreeSet<String> = KEYS
+        .iter()
+        .filter(|key| words.contains(*key))
+        .map(|key| (*key).to_owned())
+        .collect();
+    if words.contains("KEYS") {
+        used.extend(KEYS.iter().map(|key| (*key).to_owned()));
+    }
+    for (name, keys) in functions {
+        if words.contains(name.as_str()) {
+            used.extend(keys.iter().cloned());
+        }
+    }
+    used
+}
+
+/// The prelude's functions with the keys that they touch. `open` reads the size of every key, in
+/// every script: that is its rule, not a script's use.
+fn prelude_functions() -> BTreeMap<String, BTreeSet<String>> {
+    let mut functions = BTreeMap::new();
+    for part in read("lua/prelude.lua").split("local function ").skip(1) {
+        let name = part.split('(').next().unwrap().to_owned();
+        let body = part.split("\nend").next().unwrap();
+        let keys = if name == "open" {
+            BTreeSet::from(["META".to_owned()])
+        } else {
+            keys_used(body, &functions)
+        };
+        functions.insert(name, keys);
+    }
+    functions
+}
+
+#[test]
+fn every_header_matches_its_script() {
+    let functions = prelude_functions();
+    for verb in verbs() {
+        let script = read(format!("lua/{verb}.lua"));
+        let header: Vec<&str> = script
+            .lines()
+            .take_while(|line| line.starts_with("--"))
+            .collect();
+        let body = &script[header.iter().map(|line| line.len() + 1).sum::<usize>()..];
+        assert!(
+            header.len() <= MAX_HEADER,
+            "{verb}: the header is longer than {MAX_HEADER} lines"
+        );
+        assert!(
+            header[1].starts_with(&format!("-- {verb}: ")),
+            "{verb}: no purpose"
+        );
+        let field = |name: &str| {
+            let line = header
+                .iter()
+                .find_map(|line| line.strip_prefix(&format!("-- {name}")));
+            line.unwrap_or_else(|| panic!("{verb}: no {name}"))
+                .trim()
+                .to_owned()
+        };
+        for name in ["ARGV", "RETURNS", "COST"] {
+            assert!(!field(name).is_empty(), "{verb}: {name} says nothing");
+        }
+        let told: BTreeSet<String> = field("USES").split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            told,
+            keys_used(body, &functions),
+            "{verb}: USES is not what the body uses"
+        );
+        let flags = match field("FLAGS").as_str() {
+            "none" => format!("lua!(\"{verb}\")"),
+            flags => format!("lua!(\"{verb}\", {})", flags.replace('-', "_")),
+        };
+        assert!(
+            read(format!("src/op/{verb}.rs")).contains(&flags),
+            "{verb}: FLAGS differ"
+        );
+    }
+}
+
+#[test]
+fn scripts_keep_their_rules() {
+    for path in files("lua", "lua") {
+        let script = read(&path);
+        for banned in [
+            "cjson", "cmsgpack", "struct.", "pcall", "~= nil", "== nil", "\t",
+        ] {
+            assert!(
+                !script.contains(banned),
+                "{} has {banned:?}",
+                path.display()
+            );
+        }
+        if path.file_stem().unwrap() != "prelude" {
+            assert!(!script.contains("KEYS["), "{} indexes KEYS", path.display());
+            assert!(
+                !script.contains("'TIME'"),
+                "{} reads the clock by itself",
+                path.display()
+            );
+        }
+        let wide = script
+            .lines()
+            .find(|line| line.chars().count() > MAX_LUA_WIDTH);
+        assert!(
+            wide.is_none(),
+            "{} has a wide line: {wide:?}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn keys_are_spelt_in_one_place() {
+    for path in files("src", "rs") {
+        if path.ends_with("keys.rs") {
+            continue;
+        }
+        let code = read(&path);
+        for literal in [
+            "rd:{",
+            ":ready\"",
+            ":pending\"",
+            ":bell\"",
+            ":alarm\"",
+            ":meta\"",
+        ] {
+            assert!(
+                !code.contains(literal),
+                "{} spells the key {literal:?}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_stay_short() {
+    let scripts = files("lua", "lua");
+    for path in sources().iter().chain(&scripts) {
+        let lines = read(path).lines().count();
+        assert!(lines <= MAX_FILE, "{} has {lines} lines", path.display());
+    }
+    for path in sources() {
+        let code = read(&path);
+        let mut begun: Option<(usize, usize, &str)> = None;
+        for (number, line) in code.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let is_function = line.contains("fn ") && !line.trim_start().starts_with("//");
+            match begun {
+                None if is_function && !line.ends_with(';') => begun = Some((number, indent, line)),
+                Some((start, depth, name)) if line.trim() == "}" && indent == depth => {
+                    let length = number - start + 1;
+                    assert!(
+                        length <= MAX_FUNCTION,
+                        "{}: {name} has {length} lines",
+                        path.display()
+                    );
+                    begun = None;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn every_document_has_one_title() {
+    let documents = [".", "docs", "lua"].map(|folder| root().join(folder));
+    for folder in documents {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let mut fenced = false;
+                let mut titles = 0;
+                for line in read(&path).lines() {
+                    fenced ^= line.starts_with("```");
+                    titles += usize::from(!fenced && line.starts_with("# "));
+                }
+                assert_eq!(titles, 1, "{}", path.display());
+            }
+        }
+    }
+}
