@@ -8,8 +8,11 @@
 
 mod ack;
 mod bury;
+mod claim;
 mod extend;
 mod fixture;
+mod push;
+mod push_bounds;
 mod receipts;
 mod release;
 mod retry;
