@@ -259,6 +259,21 @@ impl Fixture {
         assert_eq!(delivery.bury("hopeless").await.unwrap(), Settled::Done);
     }
 
+    /// Many dead letters, oldest first: equal times of death fall in the order of the ids.
+    pub(crate) async fn fill_dead(&self, count: usize) -> Vec<MessageId> {
+        let ids = self.push_many(count).await;
+        for start in (0..count).step_by(1000) {
+            let claimed = self.queue.claim(1000).await.unwrap();
+            let held = claimed.iter().map(|delivery| delivery.id().to_string());
+            let held: Vec<_> = held.collect();
+            assert_eq!(held.len(), (count - start).min(1000));
+            let items = held.iter().flat_map(|id| [id.as_str(), "1", "1 1 3"]);
+            let buried: Vec<String> = self.call("bury", &items.collect::<Vec<_>>());
+            assert!(buried.iter().all(|outcome| outcome == "dead"));
+        }
+        ids
+    }
+
     /// The ids of a state, in its order.
     pub(crate) fn ids(&self, state: &str) -> Vec<String> {
         let read = if state == "ready" { "LRANGE" } else { "ZRANGE" };

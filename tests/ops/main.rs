@@ -8,11 +8,18 @@
 
 mod ack;
 mod bury;
+mod cancel;
 mod claim;
 mod extend;
+#[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
+mod purge;
 mod push;
 mod push_bounds;
 mod receipts;
+mod redeliver;
+mod redrive;
 mod release;
+mod reschedule;
 mod retry;
+mod trim;
