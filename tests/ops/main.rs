@@ -9,10 +9,16 @@
 mod ack;
 mod bury;
 mod cancel;
+mod check;
 mod claim;
+mod counts;
+mod destroy;
 mod extend;
+mod find;
 #[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
+mod pause;
+mod peek;
 mod purge;
 mod push;
 mod push_bounds;
@@ -21,5 +27,6 @@ mod redeliver;
 mod redrive;
 mod release;
 mod reschedule;
+mod resume;
 mod retry;
 mod trim;
