@@ -7,6 +7,7 @@
 )]
 
 mod ack;
+mod ambiguity;
 mod bury;
 mod cancel;
 mod check;
@@ -18,8 +19,10 @@ mod extend;
 mod find;
 #[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
+mod noscript;
 mod pause;
 mod peek;
+mod proxy;
 mod purge;
 mod push;
 mod push_bounds;
