@@ -107,11 +107,10 @@ async fn check_reports_an_id_in_two_states_or_twice_in_ready() {
     let id = placed.dead.to_string();
     let scheduled = fixture.key("scheduled");
     fixture.redis::<()>(&["ZADD", &scheduled, "4000000000000", &id]);
-    let places: &[(&str, u64)] = &[("scheduled", 2), ("dead", 1)];
-    for (place, seen) in places {
+    for (place, seen) in [("scheduled", 2), ("dead", 1)] {
         assert_eq!(
             check(&fixture, place, "0", "10"),
-            end(*seen, &[&id, "twice"])
+            end(seen, &[&id, "twice"])
         );
     }
     assert!(

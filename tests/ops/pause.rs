@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use redeliver::Settled;
 
 use crate::fixture::{Fixture, SECOND};
@@ -29,7 +31,7 @@ async fn pause_keeps_the_bell_silent() {
     fixture.queue.pause().await.unwrap();
     fixture.silence();
     fixture.push("more").await;
-    let _released = placed.held.release(0 * SECOND).await.unwrap();
+    let _released = placed.held.release(Duration::ZERO).await.unwrap();
     fixture.queue.dead().redrive(&[placed.dead]).await.unwrap();
     fixture.queue.redeliver(10).await.unwrap();
     fixture.queue.claim(1).await.unwrap();

@@ -1,5 +1,7 @@
 //! What holds for every verb that takes a receipt.
 
+use std::time::Duration;
+
 use redeliver::{Message, MessageId, Pushed, Raw, Settled};
 
 use crate::fixture::{Fixture, SECOND};
@@ -109,7 +111,7 @@ pub(crate) async fn lost_after_release(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
     assert_eq!(
-        fixture.claim().await.release(0 * SECOND).await.unwrap(),
+        fixture.claim().await.release(Duration::ZERO).await.unwrap(),
         Settled::Done
     );
     verb.loses(&fixture, id, 1);
@@ -193,7 +195,7 @@ pub(crate) async fn bounded(verb: Verb) {
     for attempt in ["", "0", "2", "01", "-1", "1.0", " 1"] {
         if verb == Verb::Ack || verb == Verb::Extend {
             let mut item = verb.item(&id, 1);
-            item[1] = attempt.to_owned();
+            attempt.clone_into(&mut item[1]);
             let argv: Vec<_> = item.iter().map(String::as_str).collect();
             assert_eq!(fixture.call::<Vec<String>>(verb.name(), &argv), ["lost"]);
         }
@@ -215,7 +217,7 @@ pub(crate) async fn bounded(verb: Verb) {
         .map(String::as_str)
         .collect();
     fixture.refused(verb.name(), &argv, "BADARG");
-    fixture.refused(verb.name(), &argv[..item.len() + 1], "BADARG");
+    fixture.refused(verb.name(), &argv[..=item.len()], "BADARG");
     let outcomes: Vec<String> = fixture.call(verb.name(), &argv[item.len()..]);
     assert_eq!(outcomes.len(), 1000);
     assert_eq!(outcomes[0], verb.done());
@@ -239,7 +241,7 @@ pub(crate) async fn refuses_a_line_that_does_not_fit(verb: Verb) {
         "99999999999999999999 1 3",
     ] {
         let mut item = verb.item(&id, 1);
-        item[2] = line.to_owned();
+        line.clone_into(&mut item[2]);
         let argv: Vec<_> = item.iter().map(String::as_str).collect();
         fixture.refused(verb.name(), &argv, "BADARG");
         // Also when the item that is at fault is not the first one.
@@ -268,7 +270,7 @@ pub(crate) async fn refuses_other_forms_of_time(verb: Verb) {
         "9007199254740992",
     ] {
         let mut item = verb.item(&id, 1);
-        *item.last_mut().unwrap() = time.to_owned();
+        time.clone_into(item.last_mut().unwrap());
         let argv: Vec<_> = item.iter().map(String::as_str).collect();
         fixture.refused(verb.name(), &argv, "BADARG");
     }
