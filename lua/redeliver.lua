@@ -3,13 +3,14 @@
 --
 -- USES     READY SCHEDULED PENDING DEAD MESSAGES ATTEMPTS BELL ALARM META
 -- ARGV     1 limit   messages of each kind, 1..1000
---          2 poller  name of the caller, no spaces: at most three watch one deadline
+--          2 poller  name of the caller: at most three watch one deadline; '' = watches nothing
 -- RETURNS  {promoted, reclaimed, died, ghosts, 1 if more is due, us until the next look}
 -- COST     O(n log n), n <= 2 * limit; records are read 16 at a time, up to 2 MiB, and only
 --          for messages that nobody failed before
 local limit, poller = whole(ARGV[1]), ARGV[2]
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
-demand(string.match(poller or '', '^[%w_-]+$') and #poller <= 32, 'BADARG the poller has no name')
+local named = string.match(poller or ' ', '^[%w_-]*$') and #poller <= 32
+demand(named, 'BADARG the poller is misnamed')
 local size, now, micros = open(), clock()
 local text = digits(now)
 
@@ -83,7 +84,7 @@ local watchers = {}
 if string.match(watch, '^%d+') == watched then
   for name in string.gmatch(watch, ' ([%w_-]+)') do watchers[#watchers + 1] = name end
 end
-local mine = false
+local mine = poller == ''
 for _, name in ipairs(watchers) do mine = mine or name == poller end
 if not mine then
   if #watchers >= 3 then return { #due, #back, died, ghosts, 0, MAX_IDLE_MS * 1000 } end

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use redeliver::{Error, Message, Policy, Pushed, Raw, Settled};
 use tokio::task::JoinSet;
@@ -151,4 +152,22 @@ async fn large_payloads_are_cut_into_calls_that_the_server_can_take() {
     let claimed = fixture.queue.claim(1000).await.unwrap();
     assert_eq!(claimed.len(), 10, "a claim takes at most 2 MiB");
     assert_eq!(fixture.states().await, [30, 0, 10, 0]);
+}
+
+/// The answer may arrive at the very moment at which the caller goes away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_claim_is_left_behind_whenever_its_caller_goes_away() {
+    let (_server, fixture) = own_server().await;
+    for round in 0..300 {
+        fixture.push("x").await;
+        let patience = Duration::from_micros(round);
+        let claimed = tokio::time::timeout(patience, fixture.queue.claim(1)).await;
+        for delivery in claimed.into_iter().flatten().flatten() {
+            assert_eq!(delivery.ack().await.unwrap(), Settled::Done);
+        }
+        while fixture.counts().await.pending > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    fixture.assert_law().await;
 }
