@@ -9,7 +9,9 @@ local size = open()
 local ids, held, kept = receipts(2, 1, size)
 if #kept > 0 then
   remove(PENDING, kept)
-  count('acked', forget(kept, size))
+  local records = forget(kept, size)
+  count('acked', records)
+  count('ghosts', #kept - records)
 end
 for i = 1, #ids do ids[i] = held[i] and 'acked' or 'lost' end
 return ids

@@ -9,7 +9,7 @@
 --          messages: unplaced (in no ZSET, so it has to be in ready) | twice
 --          ready, scheduled, pending, dead: listed (ready only) | ghost | twice
 --          one: gone | placed | ghost | orphan | twice
--- COST     O(limit); O(ready) for `one`
+-- COST     O(limit), copying a page's payloads for `messages`; O(ready) for `one`
 local place, cursor, limit = ARGV[1], ARGV[2], whole(ARGV[3])
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
 local size, reply = open(), {}

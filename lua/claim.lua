@@ -1,7 +1,7 @@
 -- FLAGS    allow-oom
 -- claim: hand out the oldest ready messages under a lease.
 --
--- USES     READY PENDING MESSAGES ATTEMPTS BELL ALARM META
+-- USES     READY PENDING MESSAGES ATTEMPTS KEYED BELL ALARM META
 -- ARGV     1 limit  messages, 1..1000
 --          2 bytes  of records in the reply; one message always fits
 --          3 lease  ms, > 0
@@ -16,7 +16,8 @@ local deadline = digits(now + lease)
 if size.paused then return { 'paused', deadline } end
 
 local ids = call('LRANGE', READY, 0, limit - 1)
-local reply, members, seen, taken, used, full = { 'empty', deadline }, {}, {}, 0, 0, false
+local reply, members, seen, ghosts = { 'empty', deadline }, {}, {}, {}
+local taken, used, full = 0, 0, false
 for first = 1, #ids, 16 do
   if full then break end
   local page = { unpack(ids, first, math.min(first + 15, #ids)) }
@@ -26,7 +27,9 @@ for first = 1, #ids, 16 do
     full = record and used > 0 and used + #record > bytes
     if full then break end
     taken = taken + 1
-    if record and not seen[id] then
+    if not record then
+      ghosts[#ghosts + 1] = id
+    elseif not seen[id] then
       seen[id] = true
       used = used + #record
       pair(members, deadline, id)
@@ -40,6 +43,7 @@ local left = size.ready - taken
 if left > 0 then reply[1] = 'more' end
 if taken > 0 then call('LTRIM', READY, taken, -1) end
 count('ghosts', taken - #members / 2)
+if #ghosts > 0 then forget(ghosts, size) end
 add(PENDING, members)
 if #members > 0 then ring_alarm(size, PENDING, now + lease, now) end
 if left > 0 then ring_bell(size) elseif size.bell > 0 then call('DEL', BELL) end

@@ -8,7 +8,7 @@
 --          4 bytes  of records in the reply; one message always fits
 -- RETURNS  {start of the next page or 0, then n times: id, ms or '', record or '', line or ''};
 --          ms: due, retry deadline or time of death; no record: a ghost
--- COST     O(log n + limit); records are read 16 at a time against the budget
+-- COST     O(log n + limit), O(start + limit) in ready; records are read 16 at a time
 local state, start, limit, bytes = ARGV[1], whole(ARGV[2]), whole(ARGV[3]), whole(ARGV[4])
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
 local set = ({ ready = READY, scheduled = SCHEDULED, pending = PENDING, dead = DEAD })[state]

@@ -23,10 +23,16 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000
 end
 
+local FOREIGN = 'LAYOUT the queue has another layout'
+
+local function knows(layout)
+  return not layout or layout == LAYOUT
+end
+
 -- A WRONGTYPE after the first write would lose messages: every key is read by its type first.
 local function open()
   local meta = call('HMGET', META, 'layout', 'paused')
-  demand(not meta[1] or meta[1] == LAYOUT, 'LAYOUT the queue has another layout')
+  demand(knows(meta[1]), FOREIGN)
   return {
     layout = meta[1], paused = meta[2],
     ready = call('LLEN', READY), scheduled = call('ZCARD', SCHEDULED),

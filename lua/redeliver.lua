@@ -1,15 +1,16 @@
 -- FLAGS    allow-oom
 -- redeliver: bring back what is due (promoted) and what nobody acknowledged (reclaimed).
 --
--- USES     READY SCHEDULED PENDING DEAD MESSAGES ATTEMPTS BELL ALARM META
+-- USES     READY SCHEDULED PENDING DEAD MESSAGES ATTEMPTS BELL META
 -- ARGV     1 limit   messages of each kind, 1..1000
---          2 poller  name of the caller, no spaces: at most three watch one deadline
+--          2 poller  name of the caller: at most three watch one deadline; '' = watches nothing
 -- RETURNS  {promoted, reclaimed, died, ghosts, 1 if more is due, us until the next look}
 -- COST     O(n log n), n <= 2 * limit; records are read 16 at a time, up to 2 MiB, and only
 --          for messages that nobody failed before
 local limit, poller = whole(ARGV[1]), ARGV[2]
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
-demand(string.match(poller or '', '^[%w_-]+$') and #poller <= 32, 'BADARG the poller has no name')
+local named = string.match(poller or ' ', '^[%w_-]*$') and #poller <= 32
+demand(named, 'BADARG the poller is misnamed')
 local size, now, micros = open(), clock()
 local text = digits(now)
 
@@ -59,7 +60,6 @@ remove(PENDING, left)
 if #rewritten > 0 then call('HSET', ATTEMPTS, unpack(rewritten)) end
 if #back > 0 then call('RPUSH', READY, unpack(back)) end
 add(DEAD, dead)
-if size.ready + #due + #back > 0 then ring_bell(size) end
 local died = #dead / 2
 local ghosts = #left - #back - died
 count('promoted', #due)
@@ -70,25 +70,29 @@ count('ghosts', ghosts)
 local function head(set)
   return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or math.huge
 end
-local next_at = math.min(head(SCHEDULED), head(PENDING))
-if next_at <= now then return { #due, #back, died, ghosts, 1, 0 } end
-if next_at - now >= MAX_IDLE_MS then
-  return { #due, #back, died, ghosts, 0, MAX_IDLE_MS * 1000 }
-end
-
 -- Three watchers survive the death of two; more would only wake the server for nothing.
-local watched = digits(next_at)
-local watch = call('HGET', META, 'watch') or ''
-local watchers = {}
-if string.match(watch, '^%d+') == watched then
-  for name in string.gmatch(watch, ' ([%w_-]+)') do watchers[#watchers + 1] = name end
-end
-local mine = false
-for _, name in ipairs(watchers) do mine = mine or name == poller end
-if not mine then
-  if #watchers >= 3 then return { #due, #back, died, ghosts, 0, MAX_IDLE_MS * 1000 } end
+local function watches(at)
+  if poller == '' then return true end
+  local watched, watchers = digits(at), {}
+  local watch = call('HGET', META, 'watch') or ''
+  if string.match(watch, '^%d+') == watched then
+    for name in string.gmatch(watch, ' ([%w_-]+)') do watchers[#watchers + 1] = name end
+  end
+  for _, name in ipairs(watchers) do
+    if name == poller then return true end
+  end
+  if #watchers >= 3 then return false end
   watchers[#watchers + 1] = poller
   call('HSET', META, 'watch', watched .. ' ' .. table.concat(watchers, ' '))
-  if #watchers < 3 and size.alarm == 0 then call('RPUSH', ALARM, '1') end
+  return true
 end
-return { #due, #back, died, ghosts, 0, (next_at - now) * 1000 - micros }
+
+local next_at = math.min(head(SCHEDULED), head(PENDING))
+local wait, more = next_at - now, next_at <= now
+local watching = not more and wait < MAX_IDLE_MS and watches(next_at)
+-- The second and third watcher come while the first one's news is on its way: they stay silent.
+-- Whoever looks without a deadline mends a bell whose token was lost.
+local news = #due + #left > 0 or not watching
+if news and size.ready + #due + #back > 0 then ring_bell(size) end
+local micros_left = more and 0 or watching and wait * 1000 - micros or MAX_IDLE_MS * 1000
+return { #due, #back, died, ghosts, more and 1 or 0, micros_left }

@@ -13,6 +13,8 @@ use crate::queue::Queue;
 
 /// Ids of one read: a script of well under a millisecond.
 const STEP: usize = 200;
+/// Before Redis 7.4 a hash cannot be walked without its values, so these reads copy payloads.
+const MESSAGES_STEP: usize = 16;
 /// Problems listed by id; the report counts all of them.
 const MAX_LISTED: usize = 100;
 
@@ -54,17 +56,22 @@ impl<T: Payload> Queue<T> {
     /// Checks the law, and each id in exactly one place, while the queue is at work.
     ///
     /// It reads pages, so ids move under it; whatever looks wrong is looked at again, alone and
-    /// atomically, before it is reported. Takes memory for one id per ready message. `progress` is
+    /// atomically, before it is reported. Takes memory for two ids per ready message. `progress` is
     /// told how many ids were looked at so far.
     pub async fn check(&self, mut progress: impl FnMut(u64)) -> Result<Report> {
         let mut audit = Audit::default();
         for place in ["messages", "ready", "scheduled", "pending", "dead"] {
             let mut cursor = "0".to_owned();
             loop {
+                let limit = if place == "messages" {
+                    MESSAGES_STEP
+                } else {
+                    STEP
+                };
                 let call = Check {
                     place,
                     cursor: &cursor,
-                    limit: STEP,
+                    limit,
                 };
                 let step = self.store().run(&call).await?.reply;
                 let next = step.next.clone();

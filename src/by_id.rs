@@ -7,17 +7,28 @@ use crate::op::reschedule::{Reschedule, Rescheduled};
 use crate::script::MAX_ITEMS;
 use crate::store::{Ran, Store};
 
-/// What is still to be asked for, by index.
-struct Open(Vec<usize>);
+/// What is still to be asked for, by index: first in full calls, then, one by one, the ready ones
+/// that those calls deferred.
+struct Open {
+    all: Vec<usize>,
+    deferred: Vec<usize>,
+}
 
 impl Open {
     fn all(ids: &[MessageId]) -> Self {
-        Self((0..ids.len()).collect())
+        Self {
+            all: (0..ids.len()).collect(),
+            deferred: Vec::new(),
+        }
     }
 
     /// The next call's share, while there is one.
     fn next(&mut self, ids: &[MessageId]) -> Option<(Vec<usize>, Vec<MessageId>)> {
-        let step: Vec<_> = self.0.drain(..self.0.len().min(MAX_ITEMS)).collect();
+        let full = self.all.len().min(MAX_ITEMS);
+        let mut step: Vec<_> = self.all.drain(..full).collect();
+        if step.is_empty() {
+            step.extend(self.deferred.pop());
+        }
         let asked: Vec<_> = step.iter().map(|index| ids[*index]).collect();
         (!step.is_empty()).then_some((step, asked))
     }
@@ -30,7 +41,7 @@ pub(crate) async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>
         let Ran { reply, repeated } = store.run(&Cancel(&asked)).await?;
         for (index, outcome) in step.into_iter().zip(reply) {
             match outcome {
-                Cancelled::Deferred => open.0.push(index),
+                Cancelled::Deferred => open.deferred.push(index),
                 Cancelled::Cancelled => cancelled[index] = true,
                 // The first try may have removed it: gone either way, and most likely by us.
                 Cancelled::Missing => cancelled[index] |= repeated,
@@ -51,7 +62,7 @@ pub(crate) async fn reschedule(
         let call = Reschedule { ids: &asked, due };
         for (index, outcome) in step.into_iter().zip(store.run(&call).await?.reply) {
             match outcome {
-                Rescheduled::Deferred => open.0.push(index),
+                Rescheduled::Deferred => open.deferred.push(index),
                 outcome => outcomes[index] = outcome,
             }
         }

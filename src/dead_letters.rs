@@ -5,7 +5,9 @@ use crate::name::{MessageId, State};
 use crate::op::purge::Purge;
 use crate::op::redrive::Redrive;
 use crate::op::trim::Trim;
-use crate::script::MAX_ITEMS;
+use std::num::NonZeroU32;
+
+use crate::script::{MAX_ITEMS, within};
 use crate::shared::Shared;
 use crate::snapshot::{self, Page};
 
@@ -31,7 +33,7 @@ impl<'a> DeadLetters<'a> {
     }
 
     /// A page of dead letters, oldest first, from the given index on.
-    pub async fn peek(&self, start: u64, limit: usize) -> Result<Page> {
+    pub async fn peek(&self, start: u64, limit: u32) -> Result<Page> {
         snapshot::page(&self.shared.store, State::Dead, start, limit).await
     }
 
@@ -41,7 +43,7 @@ impl<'a> DeadLetters<'a> {
         let mut done = 0;
         for ids in ids.chunks(MAX_ITEMS) {
             let call = Redrive {
-                limit: MAX_ITEMS,
+                limit: ANY,
                 before_ms: ALWAYS_MS,
                 ids,
             };
@@ -53,7 +55,8 @@ impl<'a> DeadLetters<'a> {
     /// Brings back the oldest, at most `limit` (1 to 1,000), that died up to `before_ms` by the
     /// server's clock. With [`Counts::now_ms`](crate::Counts) from before the first call, a loop of
     /// calls ends even while redriven messages die again.
-    pub async fn redrive_oldest(&self, limit: usize, before_ms: u64) -> Result<Swept> {
+    pub async fn redrive_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
+        let limit = within("step of", limit)?;
         let call = Redrive {
             limit,
             before_ms: before_ms.min(ALWAYS_MS),
@@ -71,7 +74,7 @@ impl<'a> DeadLetters<'a> {
         let mut done = 0;
         for ids in ids.chunks(MAX_ITEMS) {
             let call = Purge {
-                limit: MAX_ITEMS,
+                limit: ANY,
                 before_ms: ALWAYS_MS,
                 ids,
             };
@@ -81,7 +84,8 @@ impl<'a> DeadLetters<'a> {
     }
 
     /// Removes the oldest, at most `limit` (1 to 1,000), that died up to `before_ms`.
-    pub async fn purge_oldest(&self, limit: usize, before_ms: u64) -> Result<Swept> {
+    pub async fn purge_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
+        let limit = within("step of", limit)?;
         let call = Purge {
             limit,
             before_ms: before_ms.min(ALWAYS_MS),
@@ -107,5 +111,7 @@ impl<'a> DeadLetters<'a> {
     }
 }
 
+/// Not looked at when ids are given.
+const ANY: NonZeroU32 = NonZeroU32::MIN;
 /// The year 2255: beyond every time of death, within what a Lua number holds exactly.
 const ALWAYS_MS: u64 = 9_000_000_000_000;

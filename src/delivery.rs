@@ -249,17 +249,21 @@ impl<T: Payload> Delivery<T> {
                 "at most ten years",
             ));
         }
-        let line = self.line.clone().released(self.record.max);
-        let item = ReleaseItem {
-            receipt: self.receipt,
-            line,
-            delay,
-        };
+        let item = self.release_item(delay);
         let Ran { reply, repeated } = self.shared.release.submit(item).await?;
         Ok(match reply {
             Released::Ready | Released::Scheduled => Settled::Done,
             Released::Lost => lost(repeated),
         })
+    }
+
+    pub(crate) fn release_item(&self, delay: Duration) -> ReleaseItem {
+        let line = self.line.clone().released(self.record.max);
+        ReleaseItem {
+            receipt: self.receipt,
+            line,
+            delay,
+        }
     }
 
     fn backoff(&self) -> Duration {

@@ -29,7 +29,7 @@ pub enum Error {
     /// The server is out of memory and took nothing of the push.
     #[error("the server is out of memory; nothing was pushed")]
     Full,
-    /// The queue was written by a newer version with another layout; nothing was touched.
+    /// The queue was written by a version with another layout; nothing was touched.
     #[error("the queue has a layout that this version does not know (it knows {known})")]
     Layout {
         /// The layout that this version reads and writes.

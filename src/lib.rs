@@ -10,6 +10,7 @@ mod audit;
 mod backoff;
 mod batch;
 mod by_id;
+mod claims;
 mod connect;
 mod context;
 mod dead_letters;

@@ -14,6 +14,10 @@ use crate::policy::Policy;
 /// Headers are for routing and tracing, not for content.
 pub const MAX_HEADER: usize = 8 * 1024;
 
+/// A thousand years after 1970: no clock of this host says how far ahead a point in time is, and
+/// below this millisecond scores are exact.
+const LATEST: Duration = Duration::from_secs(100 * MAX_DELAY.as_secs());
+
 /// What a queue carries: any serde type, as JSON, or [`Raw`] bytes as they are.
 pub trait Payload: Sized + Send + 'static {
     /// Appends the payload's bytes.
@@ -64,16 +68,32 @@ impl From<&str> for Raw {
 #[non_exhaustive]
 pub struct Header {
     /// What kind of message it is, such as `order.paid`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub kind: Option<String>,
     /// A media type, such as `application/json`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub content_type: Option<String>,
     /// The user's own, such as `traceparent`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub headers: BTreeMap<String, String>,
     /// The message's own backoff, where it differs from the queue's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub backoff: Option<Backoff>,
 }
 
@@ -88,25 +108,17 @@ pub enum Due {
 
 impl Due {
     pub(crate) fn argument(self) -> Result<String> {
-        let (at, delay) = match self {
-            Self::After(delay) => ("", delay),
-            Self::At(time) => (
-                "@",
-                time.duration_since(SystemTime::UNIX_EPOCH)
-                    .unwrap_or_default(),
-            ),
+        let (at, delay, most, limit) = match self {
+            Self::After(delay) => ("", delay, MAX_DELAY, "at most ten years ahead"),
+            Self::At(time) => {
+                let since = time
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default();
+                ("@", since, LATEST, "at most the year 2970")
+            }
         };
-        let far = if at.is_empty() {
-            MAX_DELAY
-        } else {
-            100 * MAX_DELAY
-        };
-        if delay > far {
-            return Err(Error::invalid(
-                "due time",
-                &format!("{self:?}"),
-                "at most ten years ahead",
-            ));
+        if delay > most {
+            return Err(Error::invalid("due time", &format!("{self:?}"), limit));
         }
         Ok(format!("{at}{}", millis(delay)))
     }
@@ -210,12 +222,13 @@ impl<T: Payload> Message<T> {
 
     /// Checks everything against its bounds and encodes the record.
     pub(crate) fn prepare(self, policy: &Policy) -> Result<Prepared> {
+        let empty = self.key.as_deref() == Some("");
         let key = self.key.unwrap_or_default();
-        if key.len() > MAX_KEY {
+        if empty || key.len() > MAX_KEY {
             return Err(Error::invalid(
                 "deduplication key",
                 &key,
-                format!("at most {MAX_KEY} bytes"),
+                format!("it takes 1 to {MAX_KEY} bytes"),
             ));
         }
         if let Some(backoff) = &self.header.backoff {
@@ -282,15 +295,12 @@ impl Record {
     pub(crate) fn parse(bytes: Vec<u8>) -> Self {
         let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
         let first = lines.next().unwrap_or_default();
-        let header = lines.next().unwrap_or_default();
+        let header = lines.next();
+        let max = header.and_then(|_| max_of(first)).unwrap_or(0);
         let payload_at = lines
             .next()
             .map_or(bytes.len(), |payload| bytes.len() - payload.len());
-        let max = std::str::from_utf8(first)
-            .ok()
-            .and_then(|max| max.parse().ok())
-            .unwrap_or(0);
-        let header = serde_json::from_slice(header).unwrap_or_default();
+        let header = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
         Self {
             bytes,
             payload_at,
@@ -302,6 +312,25 @@ impl Record {
     pub(crate) fn payload(&self) -> &[u8] {
         &self.bytes[self.payload_at..]
     }
+}
+
+/// Digits only, as the scripts read them; a number that no `u32` holds is as good as its largest.
+fn max_of(line: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(line)
+        .ok()
+        .filter(|line| !line.is_empty())?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u32::MAX))
+}
+
+/// What a later version may write and this one cannot read must not cost the rest of the header.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -333,11 +362,24 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_part_of_a_header_does_not_cost_the_rest() {
+        let bytes = br#"1
+{"kind":"k","backoff":{"kind":"fibonacci"},"later":1}
+x"#;
+        let record = Record::parse(bytes.to_vec());
+        assert_eq!(
+            (record.header.kind.as_deref(), record.header.backoff),
+            (Some("k"), None)
+        );
+    }
+
+    #[test]
     fn damage_is_read_without_panic() {
-        for damage in [&b""[..], b"\n", b"x", b"1\n{", b"99999999999999\nnull\n"] {
+        assert_eq!(Record::parse(b"4294967296\n\n".to_vec()).max, u32::MAX);
+        for damage in [&b""[..], b"\n", b"x", b"1\n{", b"+1\n\n", b"1"] {
             assert_eq!(
                 Record::parse(damage.to_vec()).max,
-                u32::from(damage.starts_with(b"1"))
+                u32::from(damage == b"1\n{")
             );
         }
     }

@@ -1,23 +1,19 @@
 //! The queue: one method for each verb.
 
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-
-use crate::backoff::millis;
 use crate::batch::cut;
 use crate::by_id;
+use crate::claims::{self, Claimed};
 use crate::dead_letters::DeadLetters;
 use crate::delivery::Delivery;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::message::{Due, Message, Payload, Prepared};
 use crate::name::{MessageId, QueueName, State};
-use crate::op::claim::{Claim, Left};
+use crate::op::claim::Claim;
 use crate::op::counts::{Count, Counts};
 use crate::op::destroy::Destroy;
 use crate::op::pause::Pause;
@@ -27,7 +23,7 @@ use crate::op::reschedule::Rescheduled;
 use crate::op::resume::Resume;
 use crate::policy::Policy;
 use crate::pushed::Pushed;
-use crate::script::MAX_ITEMS;
+use crate::script::within;
 use crate::server::Server;
 use crate::shared::Shared;
 use crate::snapshot::{self, Page, REPLY_BYTES, Snapshot};
@@ -72,13 +68,6 @@ impl<T> std::fmt::Debug for Queue<T> {
             .field("name", &self.shared.name)
             .finish_non_exhaustive()
     }
-}
-
-/// A claim's deliveries, and whether there is more to claim.
-#[derive(Debug)]
-pub(crate) struct Batch<T> {
-    pub(crate) left: Left,
-    pub(crate) deliveries: Vec<Delivery<T>>,
 }
 
 impl Server {
@@ -175,60 +164,27 @@ impl<T: Payload> Queue<T> {
         Ok(self
             .claim_under(limit, self.shared.policy.lease)
             .await?
-            .deliveries)
+            .take())
     }
 
-    pub(crate) async fn claim_under(&self, limit: u32, lease: Duration) -> Result<Batch<T>> {
-        let most = u32::try_from(MAX_ITEMS).unwrap_or(u32::MAX);
-        let limit = NonZeroU32::new(limit)
-            .filter(|limit| limit.get() <= most)
-            .ok_or_else(|| {
-                Error::invalid(
-                    "claim of",
-                    &limit.to_string(),
-                    format!("it takes 1 to {most}"),
-                )
-            })?;
-        let (sender, receiver) = oneshot::channel();
-        let queue = self.clone();
-        tokio::spawn(async move {
-            let claimed = queue
-                .claim_now(Claim {
-                    limit,
-                    bytes: REPLY_BYTES,
-                    lease,
-                })
-                .await;
-            if let Err(Ok(unwanted)) = sender.send(claimed) {
-                release_all(unwanted.deliveries).await;
-            }
-        });
-        let stopped = |_| Error::Ambiguous {
-            reason: "the runtime has ended".into(),
+    pub(crate) async fn claim_under(&self, limit: u32, lease: Duration) -> Result<Claimed<T>> {
+        let claim = Claim {
+            limit: within("claim of", limit)?,
+            bytes: REPLY_BYTES,
+            lease,
         };
-        receiver.await.map_err(stopped)?
-    }
-
-    async fn claim_now(&self, claim: Claim) -> Result<Batch<T>> {
-        let claimed = self.shared.store.run(&claim).await?.reply;
-        let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
-        let deliver = |message| Delivery::new(&self.shared, message, claimed_ms);
-        let deliveries = claimed.messages.into_iter().map(deliver).collect();
-        Ok(Batch {
-            left: claimed.left,
-            deliveries,
-        })
+        claims::claim(&self.shared, claim).await
     }
 
     /// One pass of redelivery over at most `limit` (1 to 1,000) due and as many overdue messages.
     /// A [`Poller`](crate::Poller) calls it at the right moments.
     pub async fn redeliver(&self, limit: u32) -> Result<Redelivered> {
-        self.redeliver_as(limit, "by-hand").await
+        self.redeliver_as(limit, "").await
     }
 
+    /// A poller with a name counts among those that watch the next deadline.
     pub(crate) async fn redeliver_as(&self, limit: u32, poller: &str) -> Result<Redelivered> {
-        let most = u32::try_from(MAX_ITEMS).unwrap_or(u32::MAX);
-        let limit = NonZeroU32::new(limit.clamp(1, most)).unwrap_or(NonZeroU32::MIN);
+        let limit = within("redelivery of", limit)?;
         Ok(self
             .shared
             .store
@@ -259,7 +215,7 @@ impl<T: Payload> Queue<T> {
     }
 
     /// A page of one state from the given index on, at most `limit` (1 to 1,000) messages and 2 MiB.
-    pub async fn peek(&self, state: State, start: u64, limit: usize) -> Result<Page> {
+    pub async fn peek(&self, state: State, start: u64, limit: u32) -> Result<Page> {
         snapshot::page(&self.shared.store, state, start, limit).await
     }
 
@@ -282,7 +238,7 @@ impl<T: Payload> Queue<T> {
     pub async fn destroy(&self) -> Result<u64> {
         let destroyed = self.shared.store.run(&Destroy).await?.reply;
         self.shared.registered.store(false, Ordering::Relaxed);
-        self.shared.server.unregister(&self.shared.name).await?;
+        self.shared.server.unregister(&self.shared.name).await;
         Ok(destroyed)
     }
 
@@ -305,17 +261,4 @@ impl<T: Payload> Queue<T> {
             payload: PhantomData,
         }
     }
-}
-
-/// Puts deliveries back at the head of the queue; one that fails comes back when its lease ends.
-pub(crate) async fn release_all<T: Payload>(deliveries: Vec<Delivery<T>>) {
-    let mut releases = JoinSet::new();
-    for delivery in deliveries {
-        releases.spawn(async move {
-            if let Err(error) = delivery.release(Duration::ZERO).await {
-                tracing::warn!(%error, "a delivery could not be released");
-            }
-        });
-    }
-    releases.join_all().await;
 }

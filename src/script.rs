@@ -1,5 +1,6 @@
 //! A Lua script, a call of it, and the reading of its reply.
 
+use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use redis::{Cmd, Value};
@@ -36,6 +37,14 @@ pub(crate) use lua;
 pub(crate) const MAX_ITEMS: usize = 1000;
 /// Ids of one `find`: their records may all be of the largest size.
 pub(crate) const MAX_FOUND: usize = 16;
+
+/// Checks how many items a call is to take.
+pub(crate) fn within(what: &'static str, limit: u32) -> Result<NonZeroU32> {
+    let most = u32::try_from(MAX_ITEMS).unwrap_or(u32::MAX);
+    NonZeroU32::new(limit)
+        .filter(|limit| limit.get() <= most)
+        .ok_or_else(|| Error::invalid(what, &limit.to_string(), format!("it takes 1 to {most}")))
+}
 
 /// The text of a script, and the hash that names it.
 #[derive(Debug)]

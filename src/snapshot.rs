@@ -6,7 +6,7 @@ use crate::message::{Header, Record};
 use crate::name::{MessageId, State};
 use crate::op::find::{Find, Found};
 use crate::op::peek::{Peek, Peeked};
-use crate::script::MAX_FOUND;
+use crate::script::{MAX_FOUND, within};
 use crate::store::Store;
 
 /// A message at one moment: where it is, what it carries, what it has been through.
@@ -77,7 +77,8 @@ impl Snapshot {
 /// Records of one claim or page: a reply that no client chokes on, a copy that no server notices.
 pub(crate) const REPLY_BYTES: u64 = 2 * 1024 * 1024;
 
-pub(crate) async fn page(store: &Store, state: State, start: u64, limit: usize) -> Result<Page> {
+pub(crate) async fn page(store: &Store, state: State, start: u64, limit: u32) -> Result<Page> {
+    let limit = within("page of", limit)?;
     let page = store
         .run(&Peek {
             state,

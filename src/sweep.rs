@@ -34,7 +34,10 @@ pub(crate) async fn run<S: Sweep>(mut sweep: S, stop: CancellationToken) {
         let wait = match stop.run_until_cancelled(sweep.pass()).await {
             None => return,
             Some(Ok(Next::Now)) => Duration::ZERO,
-            Some(Ok(Next::After(wait))) => wait,
+            Some(Ok(Next::After(wait))) => {
+                failures = 0;
+                wait
+            }
             Some(Err(error)) => {
                 tracing::warn!(sweep = S::NAME, %error, failures, "pass failed");
                 failures += 1;

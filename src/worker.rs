@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
+use crate::claims::Claimed;
 use crate::connect::pause;
 use crate::context::Context;
 use crate::delivery::{Delivery, Settled};
@@ -21,7 +22,7 @@ use crate::message::Payload;
 use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
 use crate::policy;
-use crate::queue::{Batch, Queue, release_all};
+use crate::queue::Queue;
 use crate::script::MAX_ITEMS;
 use crate::waiter::Waiter;
 
@@ -31,6 +32,8 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(25);
 const DEFAULT_CONCURRENCY: usize = 16;
 /// Tasks and payloads of this many messages fit any machine.
 const MAX_CONCURRENCY: usize = 100_000;
+/// How long the release of what outlasted its grace may take.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a worker tries to settle what it has done before it leaves it to redelivery.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -181,17 +184,18 @@ impl<T: Payload, H: Handler<T>> Worker<T, H> {
     }
 }
 
-/// Lets handlers finish, then makes the rest release what they hold.
+/// Lets handlers finish, then makes the rest release what they hold, then leaves those behind that
+/// do not even await: their leases end.
 async fn drain(tasks: &mut JoinSet<()>, stop: &CancellationToken, grace: Duration) {
-    let all = async { while tasks.join_next().await.is_some() {} };
-    if timeout(grace, all).await.is_err() {
-        tracing::info!(
-            handlers = tasks.len(),
-            "grace is over, releasing what is in hand"
-        );
+    for patience in [grace, RELEASE_PATIENCE] {
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if timeout(patience, all).await.is_ok() {
+            return;
+        }
+        tracing::info!(handlers = tasks.len(), "handlers outlast their grace");
         stop.cancel();
-        while tasks.join_next().await.is_some() {}
     }
+    tasks.abort_all();
 }
 
 /// The claiming side: room, claims, the bell.
@@ -218,8 +222,8 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
             let mut claim = pin!(queue.claim_under(limit, lease));
             let claimed = tokio::select! {
                 _ = &mut shutdown => {
-                    if let Ok(batch) = claim.await {
-                        release_all(batch.deliveries).await;
+                    if let Ok(claimed) = claim.await {
+                        claimed.release().await;
                     }
                     return;
                 }
@@ -250,12 +254,12 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
     /// Starts a handler for each delivery, and says what to wait for before the next claim.
     fn take(
         &mut self,
-        claimed: Result<Batch<T>>,
-        room: Vec<OwnedSemaphorePermit>,
+        claimed: Result<Claimed<T>>,
+        mut room: Vec<OwnedSemaphorePermit>,
         sent: Instant,
     ) -> Idle {
-        let batch = match claimed {
-            Ok(batch) => batch,
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(queue = %self.queue.name(), %error, "claim failed");
                 self.failures = self.failures.saturating_add(1);
@@ -263,24 +267,26 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
             }
         };
         self.failures = 0;
-        for (delivery, slot) in batch.deliveries.into_iter().zip(room) {
-            let handling = Arc::clone(&self.handling);
+        let left = claimed.left;
+        for delivery in claimed.take() {
+            let (handling, slot) = (Arc::clone(&self.handling), room.pop());
             self.tasks.spawn(async move {
                 handling.run(delivery, sent).await;
                 drop(slot);
             });
         }
-        if batch.left == Left::More {
+        // Without room the bell is left to others: whoever takes its token has to claim.
+        if left == Left::More || room.is_empty() {
             Idle::No
         } else {
-            Idle::Bell
+            Idle::Bell(room)
         }
     }
 
     async fn wait(&mut self, idle: Idle) {
         match idle {
             Idle::No => {}
-            Idle::Bell => self.bell.rung().await,
+            Idle::Bell(_room) => self.bell.rung().await,
             Idle::Failed => sleep(pause(self.failures)).await,
         }
     }
@@ -289,7 +295,8 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
 /// Why the next claim has to wait.
 enum Idle {
     No,
-    Bell,
+    /// The room is kept for what the bell announces.
+    Bell(Vec<OwnedSemaphorePermit>),
     Failed,
 }
 

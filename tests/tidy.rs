@@ -28,6 +28,7 @@ const ORDER: [&[&str]; 5] = [
         "snapshot",
         "dead_letters",
         "delivery",
+        "claims",
         "queue",
         "audit",
     ],

@@ -69,7 +69,7 @@ impl Call for Claim {
         while let Some(id) = items.next() {
             let record = next(&SCRIPT, &mut items)?.bytes()?;
             let line = next(&SCRIPT, &mut items)?.bytes()?;
-            // An id that is no ULID came from elsewhere: its lease ends, and its failures end it.
+            // An id that is no ULID came from elsewhere; its lease ends, and spends a failure.
             let Ok(id) = id.text().and_then(|id| id.parse()) else {
                 continue;
             };

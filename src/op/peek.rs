@@ -1,10 +1,12 @@
 //! One page of one state, in its order, without touching anything.
 
+use std::num::NonZeroU32;
+
 use crate::attempt::AttemptLine;
 use crate::error::Result;
 use crate::message::Record;
 use crate::name::{MessageId, State};
-use crate::script::{Args, Call, MAX_ITEMS, Reply, Script, lua, next};
+use crate::script::{Args, Call, Reply, Script, lua, next};
 
 static SCRIPT: Script = lua!("peek", no_writes);
 
@@ -12,7 +14,7 @@ static SCRIPT: Script = lua!("peek", no_writes);
 pub(crate) struct Peek {
     pub(crate) state: State,
     pub(crate) start: u64,
-    pub(crate) limit: usize,
+    pub(crate) limit: NonZeroU32,
     pub(crate) bytes: u64,
 }
 
@@ -40,7 +42,7 @@ impl Call for Peek {
     fn write(&self, args: &mut Args<'_>) {
         args.add(self.state.as_str());
         args.show(self.start);
-        args.show(self.limit.clamp(1, MAX_ITEMS));
+        args.show(self.limit);
         args.show(self.bytes);
     }
 

@@ -1,15 +1,17 @@
 //! Bring dead letters back to the tail of ready with their failures set to 0.
 
+use std::num::NonZeroU32;
+
 use crate::error::Result;
 use crate::name::MessageId;
-use crate::script::{Args, Call, MAX_ITEMS, Reply, Script, lua};
+use crate::script::{Args, Call, Reply, Script, lua};
 
 static SCRIPT: Script = lua!("redrive", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Redrive<'a> {
     /// At most this many, when `ids` is empty.
-    pub(crate) limit: usize,
+    pub(crate) limit: NonZeroU32,
     /// Only what died up to then, in ms by the server's clock.
     pub(crate) before_ms: u64,
     pub(crate) ids: &'a [MessageId],
@@ -29,7 +31,7 @@ impl Call for Redrive<'_> {
     }
 
     fn write(&self, args: &mut Args<'_>) {
-        args.show(self.limit.clamp(1, MAX_ITEMS));
+        args.show(self.limit);
         args.show(self.before_ms);
         for id in self.ids {
             args.show(id);

@@ -1,5 +1,6 @@
 //! What only shows with a whole server, many workers, or a crash.
 
+mod batching;
 mod crowd;
 mod faults;
 #[path = "../ops/fixture.rs"]

@@ -333,3 +333,28 @@ async fn a_paused_queue_hands_out_nothing_until_it_is_resumed() {
     until(&fixture, |counts| counts.acked == 1).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_full_worker_leaves_the_bell_to_an_idle_one() {
+    let fixture = fixture().await;
+    let (started, mut handlers) = mpsc::unbounded_channel();
+    let full = worker(&fixture, move |_: Raw, _: Context| {
+        let started = started.clone();
+        async move {
+            started.send(()).unwrap();
+            std::future::pending::<()>().await;
+        }
+    });
+    let full = Running::start(full.concurrency(1).without_poller().grace(Duration::ZERO));
+    fixture.push("held").await;
+    handlers.recv().await.unwrap();
+    let idle = worker(&fixture, |_: Raw, _: Context| async {}).without_poller();
+    let idle = Running::start(idle);
+    for round in 1..=20 {
+        fixture.push("next").await;
+        until(&fixture, |counts| counts.acked == round).await;
+    }
+    idle.stop().await;
+    full.stop().await;
+    assert_eq!(fixture.states().await, [1, 0, 0, 0]);
+}
