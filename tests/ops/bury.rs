@@ -1,6 +1,6 @@
 use redeliver::Settled;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, SECOND};
 use crate::receipts::{self, Verb};
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn bury_keeps_the_dead_in_the_order_of_their_death() {
     let ids = fixture.push_many(3).await;
     for (age, id) in [(3, ids[0]), (1, ids[1]), (2, ids[2])] {
         fixture.bury(id).await;
-        fixture.age("dead", id, age * crate::fixture::SECOND);
+        fixture.age("dead", id, age * 3600 * SECOND);
     }
     let order = [ids[0], ids[2], ids[1]].map(|id| id.to_string());
     assert_eq!(fixture.ids("dead"), order);

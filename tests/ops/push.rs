@@ -285,3 +285,14 @@ async fn push_rings_the_alarm_for_the_earliest_time_within_five_seconds() {
     assert_eq!(push(&fixture, 4_000).await, 0);
     fixture.assert_law().await;
 }
+
+#[tokio::test]
+async fn push_rings_the_alarm_for_the_earliest_of_its_batch() {
+    for delays in [["4000", "60000"], ["60000", "4000"]] {
+        let fixture = Fixture::new().await;
+        let argv = ["1", "0\n\n", "", delays[0], "2", "0\n\n", "", delays[1]];
+        fixture.call::<Vec<String>>("push", &argv);
+        assert_eq!(fixture.len("alarm"), 1, "{delays:?}");
+        fixture.assert_law().await;
+    }
+}

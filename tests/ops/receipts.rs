@@ -276,3 +276,23 @@ pub(crate) async fn refuses_other_forms_of_time(verb: Verb) {
     }
     fixture.assert_law().await;
 }
+
+/// Whatever the order of a batch, the earliest of its times is the one that matters.
+pub(crate) async fn rings_for_the_earliest_of_its_batch(verb: Verb) {
+    for delays in [["4000", "60000"], ["60000", "4000"]] {
+        let fixture = Fixture::new().await;
+        let ids = fixture.push_many(2).await;
+        let _held = fixture.queue.claim(2).await.unwrap();
+        fixture.silence();
+        let mut argv = Vec::new();
+        for (id, delay) in ids.iter().zip(delays) {
+            let mut item = verb.item(&id.to_string(), 1);
+            delay.clone_into(item.last_mut().unwrap());
+            argv.extend(item);
+        }
+        let argv: Vec<_> = argv.iter().map(String::as_str).collect();
+        fixture.call::<Vec<String>>(verb.name(), &argv);
+        assert_eq!(fixture.len("alarm"), 1, "{delays:?}");
+        fixture.assert_law().await;
+    }
+}

@@ -164,3 +164,8 @@ async fn release_refuses_a_line_that_does_not_fit() {
 async fn release_refuses_other_forms_of_time() {
     receipts::refuses_other_forms_of_time(Verb::Release).await;
 }
+
+#[tokio::test]
+async fn release_rings_the_alarm_for_the_earliest_of_its_batch() {
+    receipts::rings_for_the_earliest_of_its_batch(Verb::Release).await;
+}

@@ -167,3 +167,18 @@ async fn reschedule_takes_1000_items_and_refuses_more() {
     assert_eq!(fixture.states().await, [0, 1001, 0, 0]);
     fixture.assert_law().await;
 }
+
+#[tokio::test]
+async fn reschedule_rings_the_alarm_for_the_earliest_of_its_batch() {
+    for delays in [["4000", "60000"], ["60000", "4000"]] {
+        let fixture = Fixture::new().await;
+        let later = || Message::new(Raw::from("a")).delay(3600 * SECOND);
+        let pushed = fixture.queue.push_all([later(), later()]).await.unwrap();
+        let [one, two] = [0, 1].map(|index: usize| pushed[index].id().to_string());
+        let argv = [one.as_str(), delays[0], &two, delays[1]];
+        let outcomes: Vec<String> = fixture.call("reschedule", &argv);
+        assert_eq!(outcomes, ["scheduled"; 2]);
+        assert_eq!(fixture.len("alarm"), 1, "{delays:?}");
+        fixture.assert_law().await;
+    }
+}

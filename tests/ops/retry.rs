@@ -217,3 +217,8 @@ async fn retry_refuses_a_line_that_does_not_fit() {
 async fn retry_refuses_other_forms_of_time() {
     receipts::refuses_other_forms_of_time(Verb::Retry).await;
 }
+
+#[tokio::test]
+async fn retry_rings_the_alarm_for_the_earliest_of_its_batch() {
+    receipts::rings_for_the_earliest_of_its_batch(Verb::Retry).await;
+}
