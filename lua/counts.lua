@@ -12,12 +12,13 @@ local names = {
   'cancelled', 'redriven', 'purged', 'trimmed', 'ghosts',
 }
 local counters, reply = call('HMGET', META, unpack(names)), {}
-for i, name in ipairs(names) do pair(reply, name, tonumber(counters[i] or '') or 0) end
+for i, name in ipairs(names) do pair(reply, name, total(counters[i])) end
 for _, name in ipairs({ 'ready', 'scheduled', 'pending', 'dead', 'messages' }) do
   pair(reply, name, size[name])
 end
 local function head(set)
-  return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or 0
+  local at = tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or 0
+  return math.max(0, math.min(at, MAX_EXACT))
 end
 pair(reply, 'now', now)
 pair(reply, 'paused', size.paused and 1 or 0)

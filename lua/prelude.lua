@@ -42,8 +42,15 @@ local function open()
   }
 end
 
+-- A damaged counter reads as 0.
+local function total(text)
+  local number = tonumber(string.match(text or '', '^%d+$')) or 0
+  return number < MAX_EXACT and number or 0
+end
+
+-- HINCRBY would raise over a damaged counter, and that in the middle of the writes.
 local function count(counter, by)
-  if by > 0 then call('HINCRBY', META, counter, by) end
+  if by > 0 then call('HSET', META, counter, digits(total(call('HGET', META, counter)) + by)) end
 end
 
 local function every(stride, first)

@@ -70,7 +70,9 @@ impl Call for Claim {
             let record = next(&SCRIPT, &mut items)?.bytes()?;
             let line = next(&SCRIPT, &mut items)?.bytes()?;
             // An id that is no ULID came from elsewhere; its lease ends, and spends a failure.
-            let Ok(id) = id.text()?.parse() else { continue };
+            let Ok(id) = id.text().and_then(|id| id.parse()) else {
+                continue;
+            };
             messages.push(ClaimedMessage {
                 id,
                 record: Record::parse(record),

@@ -99,7 +99,7 @@ impl Call for Count {
             let name = name.text()?;
             let value = next(&SCRIPT, &mut items)?;
             if name == "ready_head" {
-                ready_head = value.text()?.parse().ok();
+                ready_head = value.text().and_then(|id| id.parse()).ok();
             } else {
                 told.insert(name, value.number::<u64>()?);
             }

@@ -55,7 +55,9 @@ impl Call for Peek {
             let record = next(&SCRIPT, &mut items)?.bytes()?;
             let line = next(&SCRIPT, &mut items)?.bytes()?;
             // A ghost has no record; an id that is no ULID came from elsewhere.
-            let Ok(id) = id.text()?.parse() else { continue };
+            let Ok(id) = id.text().and_then(|id| id.parse()) else {
+                continue;
+            };
             if !record.is_empty() {
                 messages.push(Peeked {
                     id,

@@ -1,4 +1,37 @@
 //! One module for each verb, against a real server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests fail as tests do"
+)]
 
 mod ack;
+mod ambiguity;
+mod bury;
+mod cancel;
+mod check;
+mod claim;
+mod counts;
+mod damage;
+mod destroy;
+mod extend;
+mod find;
+#[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
+mod noscript;
+mod pause;
+mod peek;
+mod proxy;
+mod purge;
+mod push;
+mod push_bounds;
+mod receipts;
+mod redeliver;
+mod redrive;
+mod release;
+mod reschedule;
+mod resume;
+mod retry;
+mod trim;
+mod verbs;
