@@ -1,6 +1,7 @@
 use redeliver::{Message, Raw, Settled};
 
-use crate::fixture::{Fixture, SECOND};
+use crate::fixture::{Fixture, KEYS, SECOND};
+use crate::verbs::busy;
 
 #[tokio::test]
 async fn destroy_removes_all_ten_keys_and_says_how_many_messages_went() {
@@ -51,4 +52,19 @@ async fn destroy_leaves_a_queue_that_can_be_pushed_to_again() {
     assert_eq!(fixture.claim().await.bytes(), b"a");
     assert_eq!(fixture.counts().await.pushed, 1);
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn destroy_removes_a_damaged_queue_too() {
+    for key in KEYS {
+        let fixture = Fixture::new().await;
+        let _placed = busy(&fixture).await;
+        let damaged = fixture.key(key);
+        fixture.redis::<()>(&["DEL", &damaged]);
+        fixture.redis::<()>(&["SET", &damaged, "damage"]);
+        let told = if key == "messages" { 0 } else { 5 };
+        assert_eq!(fixture.queue.destroy().await.unwrap(), told, "{key}");
+        assert!(fixture.dump().iter().all(Option::is_none), "{key}");
+        assert_eq!(fixture.states().await, [0; 4]);
+    }
 }

@@ -11,10 +11,10 @@ async fn extend_moves_the_deadline_and_keeps_the_receipt() {
     let id = fixture.push("a").await;
     let delivery = fixture.claim().await;
     let earliest = fixture.now_us() / 1000;
-    assert_eq!(delivery.extend(60 * SECOND).await.unwrap(), Settled::Done);
+    assert_eq!(delivery.extend(3600 * SECOND).await.unwrap(), Settled::Done);
     let latest = fixture.now_us() / 1000;
     let deadline = fixture.time_of("pending", id).unwrap();
-    assert!((earliest + 60_000..=latest + 60_000).contains(&deadline));
+    assert!((earliest + 3_600_000..=latest + 3_600_000).contains(&deadline));
     assert_eq!(fixture.states().await, [0, 0, 1, 0]);
     assert_eq!(delivery.ack().await.unwrap(), Settled::Done);
     fixture.assert_law().await;
@@ -50,7 +50,17 @@ async fn extend_gives_each_item_its_own_lease() {
     let ids = fixture.push_many(3).await;
     let _held = fixture.queue.claim(3).await.unwrap();
     let [a, b, c] = [0, 1, 2].map(|index: usize| ids[index].to_string());
-    let argv = [a.as_str(), "1", "60000", &b, "1", "90000", &c, "1", "60000"];
+    let argv = [
+        a.as_str(),
+        "1",
+        "3600000",
+        &b,
+        "1",
+        "3630000",
+        &c,
+        "1",
+        "3600000",
+    ];
     let outcomes: Vec<String> = fixture.call("extend", &argv);
     assert_eq!(outcomes, ["extended"; 3]);
     let at = |index: usize| fixture.time_of("pending", ids[index]).unwrap();

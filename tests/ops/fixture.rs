@@ -42,6 +42,7 @@ impl TestServer {
             .arg(dir)
             .args(args)
             .stdin(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("redis-server is on PATH")
     }
@@ -136,7 +137,9 @@ impl Placed {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        Self::on(shared(), Policy::default().max_attempts(3)).await
+        // A lease that outlives the test on any machine: what has to end is aged.
+        let policy = Policy::default().max_attempts(3).lease(600 * SECOND);
+        Self::on(shared(), policy).await
     }
 
     pub(crate) async fn on(server: &TestServer, policy: Policy) -> Self {

@@ -108,6 +108,10 @@ async fn peek_shows_1000_messages_and_refuses_more() {
         fixture.refused("peek", &argv, "BADARG");
     }
     fixture.refused("peek", &["ready", "0", "1"], "BADARG");
+    for limit in [0, 1001] {
+        let refused = fixture.queue.peek(State::Ready, 0, limit).await;
+        assert!(refused.unwrap_err().is_invalid());
+    }
     let page = fixture.queue.peek(State::Ready, 0, 1000).await.unwrap();
     assert_eq!((page.messages.len(), page.next), (1000, Some(1000)));
     let last = fixture.queue.peek(State::Ready, 1000, 1000).await.unwrap();

@@ -82,6 +82,10 @@ async fn purge_takes_1000_messages_and_refuses_more() {
         fixture.refused("purge", &bad, "BADARG");
     }
     fixture.refused("purge", &["1"], "BADARG");
+    for limit in [0, 1001] {
+        let refused = fixture.queue.dead().purge_oldest(limit, 1).await;
+        assert!(refused.unwrap_err().is_invalid());
+    }
     assert_eq!(fixture.call::<[u64; 2]>("purge", &argv[..1002]), [1000, 1]);
     fixture.assert_law().await;
     assert_eq!(fixture.call::<[u64; 2]>("purge", &["1000", ALWAYS]), [1, 0]);

@@ -98,7 +98,7 @@ pub(crate) async fn lost_after_redelivery(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
     let _stale = fixture.claim().await;
-    fixture.age("pending", id, 60 * SECOND);
+    fixture.age("pending", id, 3600 * SECOND);
     assert_eq!(fixture.queue.redeliver(10).await.unwrap().reclaimed, 1);
     verb.loses(&fixture, id, 1);
     assert_eq!(fixture.claim().await.attempt(), 2);

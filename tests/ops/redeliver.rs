@@ -188,6 +188,10 @@ async fn redeliver_takes_1000_of_each_kind_and_refuses_more() {
     for limit in ["0", "1001", "-1", "1.5", "", "1e2"] {
         fixture.refused("redeliver", &[limit, "p"], "BADARG");
     }
+    for limit in [0, 1001] {
+        let refused = fixture.queue.redeliver(limit).await;
+        assert!(refused.unwrap_err().is_invalid());
+    }
     assert_eq!(redeliver(&fixture, "1000", "p"), [1000, 1000, 0, 0, 1, 0]);
     fixture.assert_law().await;
     assert_eq!(redeliver(&fixture, "1000", "p"), [1, 1, 0, 0, 0, MAX_IDLE]);
@@ -219,7 +223,7 @@ async fn redeliver_stops_reading_records_at_its_byte_budget() {
 async fn redeliver_refuses_a_poller_without_a_proper_name() {
     let fixture = Fixture::new().await;
     fixture.every_state().await;
-    for poller in ["", " ", "a b", "a\n", "ä", "p;", &"p".repeat(33)] {
+    for poller in [" ", "a b", "a\n", "ä", "p;", &"p".repeat(33)] {
         fixture.refused("redeliver", &["10", poller], "BADARG");
     }
     fixture.refused("redeliver", &["10"], "BADARG");
@@ -229,21 +233,51 @@ async fn redeliver_refuses_a_poller_without_a_proper_name() {
 }
 
 #[tokio::test]
-async fn redeliver_rings_the_bell_while_ready_holds_something() {
+async fn redeliver_rings_the_bell_for_what_it_brings_back() {
     let fixture = Fixture::new().await;
     redeliver(&fixture, "10", "p");
     assert_eq!(fixture.len("bell"), 0);
+    for state in ["scheduled", "pending"] {
+        fixture.queue.destroy().await.unwrap();
+        let id = if state == "pending" {
+            let id = fixture.push("a").await;
+            let _held = fixture.claim().await;
+            id
+        } else {
+            schedule(&fixture, 1, HOUR).await[0]
+        };
+        fixture.age(state, id, 2 * HOUR);
+        assert_eq!(fixture.len("bell"), 0);
+        assert_eq!(redeliver(&fixture, "10", "p")[..2].iter().sum::<u64>(), 1);
+        assert_eq!(fixture.len("bell"), 1, "{state}");
+        redeliver(&fixture, "10", "p");
+        assert_eq!(fixture.len("bell"), 1, "{state}");
+    }
+    fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn redeliver_mends_a_lost_bell_when_it_has_no_deadline_to_watch() {
+    let fixture = Fixture::new().await;
     fixture.push("a").await;
     for _ in 0..2 {
         fixture.silence();
         redeliver(&fixture, "10", "p");
         assert_eq!(fixture.len("bell"), 1);
     }
-    redeliver(&fixture, "10", "p");
-    assert_eq!(fixture.len("bell"), 1);
+    let id = schedule(&fixture, 1, HOUR).await[0];
+    let rung = undisturbed(&fixture, id, |_| {
+        ["p1", "p2", "p3", "p4"].map(|poller| {
+            fixture.silence();
+            redeliver(&fixture, "10", poller);
+            fixture.len("bell")
+        })
+    });
+    // Watchers come for the deadline; whoever is not needed for it looks after the bell.
+    assert_eq!(rung, [0, 0, 0, 1]);
     fixture.silence();
     fixture.queue.pause().await.unwrap();
-    redeliver(&fixture, "10", "p");
+    redeliver(&fixture, "10", "p4");
     assert_eq!(fixture.len("bell"), 0);
     fixture.assert_law().await;
 }
@@ -293,16 +327,29 @@ async fn redeliver_tells_at_most_three_pollers_to_watch_one_deadline() {
 }
 
 #[tokio::test]
-async fn redeliver_calls_for_more_watchers_until_three_watch() {
+async fn redeliver_without_a_name_is_told_the_time_and_watches_nothing() {
+    let fixture = Fixture::new().await;
+    let id = schedule(&fixture, 1, HOUR).await[0];
+    let watches = |poller: &str| redeliver(&fixture, "10", poller)[5] < MAX_IDLE;
+    let told = undisturbed(&fixture, id, |_| {
+        ["", "", "", "", "p1", "p2", "p3", "p4", ""].map(watches)
+    });
+    let expected = [true, true, true, true, true, true, true, false, true];
+    assert_eq!(told, expected);
+    fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn redeliver_rings_no_alarm() {
     let fixture = Fixture::new().await;
     let id = schedule(&fixture, 1, HOUR).await[0];
     let rung = undisturbed(&fixture, id, |_| {
-        ["p1", "p1", "p2", "p3", "p4"].map(|poller| {
+        ["p1", "p2", "p3", "p4", ""].map(|poller| {
             fixture.silence();
             redeliver(&fixture, "10", poller);
             fixture.len("alarm")
         })
     });
-    assert_eq!(rung, [1, 0, 1, 0, 0]);
+    assert_eq!(rung, [0; 5]);
     fixture.assert_law().await;
 }

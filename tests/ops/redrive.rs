@@ -116,6 +116,10 @@ async fn redrive_takes_1000_messages_and_refuses_more() {
         fixture.refused("redrive", &bad, "BADARG");
     }
     fixture.refused("redrive", &["1"], "BADARG");
+    for limit in [0, 1001] {
+        let refused = fixture.queue.dead().redrive_oldest(limit, 1).await;
+        assert!(refused.unwrap_err().is_invalid());
+    }
     assert_eq!(
         fixture.call::<[u64; 2]>("redrive", &argv[..1002]),
         [1000, 1]

