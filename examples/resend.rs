@@ -54,9 +54,7 @@ async fn main() -> redeliver::Result<()> {
         delivered.notified().await;
         delivered.notified().await;
     };
-    Worker::new(queue.clone(), handler)
-        .run(both_delivered)
-        .await?;
+    Worker::new(queue.clone(), handler).run(both_delivered).await?;
 
     let counts = queue.counts().await?;
     timeline.note(&format!(

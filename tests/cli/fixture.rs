@@ -27,9 +27,7 @@ impl Run {
 
     pub(crate) fn lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     pub(crate) fn ok(self) -> Self {
@@ -137,9 +135,7 @@ impl Holder {
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.0.id().to_string();
         let script = "kill -\"$0\" \"$1\"";
-        let status = Command::new("sh")
-            .args(["-c", script, signal, &pid])
-            .status();
+        let status = Command::new("sh").args(["-c", script, signal, &pid]).status();
         assert!(status.unwrap().success());
     }
 

@@ -18,11 +18,7 @@ fn two_processes_share_a_server_that_goes_with_the_last_of_them() {
 #[test]
 fn commands_that_start_together_start_one_server() {
     let site = Site::new();
-    let push = |n: u32| {
-        site.command(&["push", "q", &n.to_string()])
-            .spawn()
-            .unwrap()
-    };
+    let push = |n: u32| site.command(&["push", "q", &n.to_string()]).spawn().unwrap();
     // Some come while the server of the ones before goes down.
     for round in 0..4 {
         let children: Vec<_> = (0..8).map(|n| push(8 * round + n)).collect();
@@ -49,10 +45,7 @@ fn one_line_says_what_server_it_is_and_quiet_keeps_it_back() {
     let site = Site::new();
     let told = site.run(&["counts"]).ok().stderr;
     assert!(told.starts_with("redeliver: private "), "{told}");
-    assert!(
-        told.contains("append-only file synced every second"),
-        "{told}"
-    );
+    assert!(told.contains("append-only file synced every second"), "{told}");
     assert_eq!(told.lines().count(), 1);
     assert_eq!(site.run(&["-q", "counts"]).ok().stderr, "");
 }
@@ -62,12 +55,7 @@ fn a_server_that_cannot_start_is_told_with_its_log() {
     let site = Site::new();
     site.run(&["counts"]).ok();
     wait_for("the end of the server", || !site.is_up());
-    let server = std::fs::read_dir(site.data())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let server = std::fs::read_dir(site.data()).unwrap().next().unwrap().unwrap().path();
     let files = server.join("appendonlydir");
     std::fs::remove_dir_all(&files).unwrap();
     std::fs::write(&files, "in the way").unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use redeliver::QueueName;
 
+use crate::bench::BenchArgs;
 use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
@@ -61,10 +62,7 @@ impl Global {
 
     /// The same with the private server's data elsewhere.
     pub(crate) fn with_data_dir(&self, dir: &Path) -> Self {
-        Self {
-            data_dir: Some(dir.to_owned()),
-            ..self.clone()
-        }
+        Self { data_dir: Some(dir.to_owned()), ..self.clone() }
     }
 }
 
@@ -97,6 +95,8 @@ pub(crate) enum Command {
     /// Hands out messages again.
     #[command(after_help = "Example:\n  redeliver resume emails")]
     Resume(QueueArgs),
+    /// Measures pushes, work, delays and retries, beside a floor.
+    Bench(BenchArgs),
     /// Shows in a few seconds that nothing is lost when a worker is killed.
     Demo(DemoArgs),
     /// Works for the demo.

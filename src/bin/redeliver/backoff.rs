@@ -57,18 +57,9 @@ mod tests {
             ("linear:1s", Backoff::linear(secs(1))),
             ("linear:1s:5s", Backoff::linear(secs(1)).cap(secs(5))),
             ("exponential:1s", Backoff::exponential(secs(1))),
-            (
-                "exponential:1s:jitter",
-                Backoff::exponential(secs(1)).full_jitter(),
-            ),
-            (
-                "exponential:1s:1m",
-                Backoff::exponential(secs(1)).cap(secs(60)),
-            ),
-            (
-                "exponential:1s:1m:jitter",
-                Backoff::exponential(secs(1)).cap(secs(60)).full_jitter(),
-            ),
+            ("exponential:1s:jitter", Backoff::exponential(secs(1)).full_jitter()),
+            ("exponential:1s:1m", Backoff::exponential(secs(1)).cap(secs(60))),
+            ("exponential:1s:1m:jitter", Backoff::exponential(secs(1)).cap(secs(60)).full_jitter()),
             ("list:1s,5s,1m", Backoff::list([secs(1), secs(5), secs(60)])),
         ];
         for (spec, backoff) in forms {

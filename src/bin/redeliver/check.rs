@@ -24,10 +24,7 @@ struct Checked<'a> {
 pub(crate) async fn run(global: &Global, args: &QueueArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
     let bar = progress("ids looked at");
-    let report = session
-        .queue(&args.queue)?
-        .check(|seen| bar.set_position(seen))
-        .await?;
+    let report = session.queue(&args.queue)?.check(|seen| bar.set_position(seen)).await?;
     bar.finish_and_clear();
     let checked = Checked {
         clean: report.is_clean(),
@@ -35,17 +32,10 @@ pub(crate) async fn run(global: &Global, args: &QueueArgs) -> Result<Exit> {
         looked_at: report.looked_at,
         damaged: report.damaged,
         damage: &report.damage,
-        counts: Counted {
-            queue: args.queue.clone(),
-            counts: report.counts.clone(),
-        },
+        counts: Counted { queue: args.queue.clone(), counts: report.counts.clone() },
     };
     session.out.one(&checked, || in_words(&report))?;
-    Ok(if report.is_clean() {
-        Exit::Ok
-    } else {
-        Exit::Failure
-    })
+    Ok(if report.is_clean() { Exit::Ok } else { Exit::Failure })
 }
 
 fn in_words(report: &Report) -> String {
@@ -66,11 +56,7 @@ fn in_words(report: &Report) -> String {
             counts.trimmed
         ),
         format!("The law {}.", holds(counts.law_holds())),
-        format!(
-            "{} looked at, {} damaged.",
-            many(report.looked_at, "id"),
-            report.damaged
-        ),
+        format!("{} looked at, {} damaged.", many(report.looked_at, "id"), report.damaged),
     ];
     let damage = report.damage.iter();
     lines.extend(damage.map(|(id, damage)| format!("  {id} {damage:?}")));

@@ -64,12 +64,7 @@ impl Serialize for Counted {
 
 fn ordered(counts: &Counts) -> impl Iterator<Item = (&'static str, Value)> {
     let mut fields = serde_json::to_value(counts).unwrap_or_default();
-    let field = move |name| {
-        (
-            name,
-            fields.get_mut(name).map(Value::take).unwrap_or_default(),
-        )
-    };
+    let field = move |name| (name, fields.get_mut(name).map(Value::take).unwrap_or_default());
     ORDER.into_iter().map(field)
 }
 

@@ -14,7 +14,7 @@ use crate::server::Session;
 use crate::signals::Signals;
 
 /// What one call of the library moves at most.
-const STEP: usize = 1_000;
+const STEP: u32 = 1_000;
 
 /// `dead`.
 #[derive(Debug, Subcommand)]

@@ -72,11 +72,7 @@ impl Exec {
 
     /// In a process group of its own, so that Ctrl-C at a terminal does not fail what is in hand.
     fn spawn(&self, context: &Context) -> std::io::Result<Child> {
-        let stdout = if self.show_output {
-            Stdio::inherit()
-        } else {
-            Stdio::null()
-        };
+        let stdout = if self.show_output { Stdio::inherit() } else { Stdio::null() };
         Command::new("sh")
             .args(["-c", &self.command])
             .env("REDELIVER_ID", context.id().to_string())
@@ -92,11 +88,8 @@ impl Exec {
     }
 
     fn outcome(&self, status: ExitStatus, stderr: &str) -> Outcome {
-        let error = if stderr.is_empty() {
-            status.to_string()
-        } else {
-            format!("{status}: {stderr}")
-        };
+        let error =
+            if stderr.is_empty() { status.to_string() } else { format!("{status}: {stderr}") };
         match status.code() {
             Some(0) => Outcome::Ack,
             Some(RELEASE) => Outcome::release_after(self.release_delay),

@@ -95,10 +95,7 @@ mod tests {
     #[test]
     fn an_error_keeps_its_exit_code_under_any_context() {
         let stop: anyhow::Result<()> = Err(fail(Exit::NotFound, "gone"));
-        assert_eq!(
-            of(&stop.context("while looking").unwrap_err()),
-            Exit::NotFound
-        );
+        assert_eq!(of(&stop.context("while looking").unwrap_err()), Exit::NotFound);
         let refused = redeliver::QueueName::new("no name").context("queue");
         assert_eq!(of(&refused.unwrap_err()), Exit::Usage);
         assert_eq!(of(&anyhow::anyhow!("any")), Exit::Failure);

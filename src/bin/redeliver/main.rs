@@ -2,6 +2,7 @@
 
 mod args;
 mod backoff;
+mod bench;
 mod check;
 mod counts;
 mod dead;
@@ -40,13 +41,11 @@ fn main() -> ExitCode {
         }
     };
     output::trace(cli.global.verbose);
-    let ended = tokio::runtime::Runtime::new()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| {
-            let ended = runtime.block_on(run(cli));
-            runtime.shutdown_timeout(LEAVE_WITHIN);
-            ended
-        });
+    let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let ended = runtime.block_on(run(cli));
+        runtime.shutdown_timeout(LEAVE_WITHIN);
+        ended
+    });
     match ended {
         Ok(exit) => exit.into(),
         Err(error) if exit_code::is_closed_pipe(&error) => Exit::Ok.into(),
@@ -57,6 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one arm for each command")]
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match cli.command {
@@ -71,6 +71,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Destroy(args) => queues::destroy(global, &args).await,
         Command::Pause(args) => queues::pause(global, &args).await,
         Command::Resume(args) => queues::resume(global, &args).await,
+        Command::Bench(args) => bench::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
         Command::DemoWorker(args) => demo::worker::run(global, args).await,
     }

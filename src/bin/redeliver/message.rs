@@ -16,24 +16,13 @@ pub(crate) struct Seen {
 }
 
 impl Row for Seen {
-    const HEADINGS: &'static [&'static str] = &[
-        "id",
-        "state",
-        "when",
-        "pushed",
-        "attempt",
-        "failures",
-        "payload",
-        "last error",
-    ];
+    const HEADINGS: &'static [&'static str] =
+        &["id", "state", "when", "pushed", "attempt", "failures", "payload", "last error"];
 
     fn cells(&self) -> Vec<String> {
         let Self { now_ms, message } = self;
         let when = message.at_ms.map(|at| relative(*now_ms, at));
-        let error = message
-            .history
-            .first()
-            .map(|failure| failure.error.as_str());
+        let error = message.history.first().map(|failure| failure.error.as_str());
         vec![
             message.id.to_string(),
             message.state.to_string(),
@@ -96,10 +85,7 @@ impl Seen {
     /// Everything about it, for people.
     pub(crate) fn in_full(&self) -> String {
         let Self { now_ms, message } = self;
-        let when = message
-            .at_ms
-            .map(|at| moment(*now_ms, at))
-            .unwrap_or_default();
+        let when = message.at_ms.map(|at| moment(*now_ms, at)).unwrap_or_default();
         let header = serde_json::to_string(&message.header).unwrap_or_default();
         let mut rows = vec![
             vec!["id".into(), message.id.to_string()],
@@ -112,10 +98,7 @@ impl Seen {
         rows.extend(message.history.iter().map(|failure| {
             let when = relative(*now_ms, failure.at_ms);
             let error = visible(&failure.error);
-            vec![
-                format!("failed attempt {}", failure.attempt),
-                format!("{when}: {error}"),
-            ]
+            vec![format!("failed attempt {}", failure.attempt), format!("{when}: {error}")]
         }));
         let facts = table(&[], &rows);
         format!("{facts}\n\n{}", payload_text(&message.payload))
@@ -148,9 +131,7 @@ fn payload_text(payload: &[u8]) -> String {
 
 fn base16(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// A payload must not move a terminal's cursor.

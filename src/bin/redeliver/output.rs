@@ -34,14 +34,8 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(format: Option<Format>) -> Self {
-        let default = if io::stdout().is_terminal() {
-            Format::Table
-        } else {
-            Format::Ndjson
-        };
-        Self {
-            format: format.unwrap_or(default),
-        }
+        let default = if io::stdout().is_terminal() { Format::Table } else { Format::Ndjson };
+        Self { format: format.unwrap_or(default) }
     }
 
     /// Writes one thing: `text` for people, or the object.
@@ -65,9 +59,7 @@ impl Output {
                 line(&table(R::HEADINGS, &cells))
             }
             Format::Json => line(&serde_json::to_string_pretty(rows)?),
-            Format::Ndjson => rows
-                .iter()
-                .try_for_each(|row| line(&serde_json::to_string(row)?)),
+            Format::Ndjson => rows.iter().try_for_each(|row| line(&serde_json::to_string(row)?)),
         }
     }
 }
@@ -141,11 +133,7 @@ pub(crate) fn rfc3339(ms: u64) -> Option<String> {
 /// A time seen from now: `in 3.2 s`, `5 min ago`.
 pub(crate) fn relative(now_ms: u64, at_ms: u64) -> String {
     let span = span(Duration::from_millis(now_ms.abs_diff(at_ms)));
-    if at_ms > now_ms {
-        format!("in {span}")
-    } else {
-        format!("{span} ago")
-    }
+    if at_ms > now_ms { format!("in {span}") } else { format!("{span} ago") }
 }
 
 fn span(duration: Duration) -> String {

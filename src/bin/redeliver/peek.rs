@@ -55,10 +55,7 @@ pub(crate) async fn list(
     let (seen, next) = collect(&queue, state, range).await?;
     session.out.list(&seen)?;
     if let Some(next) = next {
-        note(&format!(
-            "{} shown, go on with --start {next}",
-            many(seen.len() as u64, "message")
-        ));
+        note(&format!("{} shown, go on with --start {next}", many(seen.len() as u64, "message")));
     }
     Ok(Exit::Ok)
 }
@@ -76,7 +73,7 @@ async fn collect(
         if left == 0 {
             break;
         }
-        let limit = usize::try_from(left.min(MAX_PAGE))?;
+        let limit = u32::try_from(left.min(MAX_PAGE))?;
         let page = queue.peek(state, start, limit).await?;
         let messages = page.messages.into_iter();
         seen.extend(messages.map(|message| Seen { now_ms, message }));

@@ -22,10 +22,7 @@ pub(crate) async fn run(global: &Global, args: &PollArgs) -> Result<Exit> {
     }
     pollers.close();
     if !global.quiet {
-        note(&format!(
-            "polling {}",
-            many(args.queues.len() as u64, "queue")
-        ));
+        note(&format!("polling {}", many(args.queues.len() as u64, "queue")));
     }
     signals.next().await;
     stop.cancel();

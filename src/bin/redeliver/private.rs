@@ -87,11 +87,7 @@ impl Private {
         let path = self.socket.as_os_str().as_encoded_bytes();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(byte);
         let encoded = path.iter().map(|byte| {
-            if plain(byte) {
-                char::from(*byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
+            if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
         });
         format!("unix://{}", encoded.collect::<String>())
     }
@@ -110,10 +106,9 @@ impl Private {
     fn prepare(engine: Engine, data_dir: Option<&Path>) -> Result<Self> {
         let base = match data_dir {
             Some(dir) => dir.to_owned(),
-            None => Xdg::new()?
-                .state_dir()
-                .context("there is no state directory")?
-                .join("redeliver"),
+            None => {
+                Xdg::new()?.state_dir().context("there is no state directory")?.join("redeliver")
+            }
         };
         let dir = base.join(format!("{}-{}", engine.name, engine.major()));
         make_private(&dir.join("held"))?;
@@ -123,12 +118,7 @@ impl Private {
         make_fifo(&fifo)?;
         // Open for both, it never blocks.
         let alive = OpenOptions::new().read(true).write(true).open(&fifo)?;
-        Ok(Self {
-            engine,
-            dir,
-            socket,
-            alive,
-        })
+        Ok(Self { engine, dir, socket, alive })
     }
 
     /// Waits for a server that answers and that will not end under us.
@@ -185,28 +175,11 @@ impl Private {
         make_private(&held)?;
         let log = File::create(self.dir.join("server.log"))?;
         let mut command = tokio::process::Command::new("sh");
-        command
-            .arg("-c")
-            .arg(SUPERVISOR)
-            .arg(&self.dir)
-            .arg(&self.socket);
-        command
-            .arg(&self.engine.program)
-            .args(["--port", "0", "--unixsocket"]);
-        command
-            .arg(&self.socket)
-            .args(["--unixsocketperm", "700", "--dir"]);
-        command
-            .arg(&self.dir)
-            .args(["--appendonly", "yes", "--appendfsync", "everysec"]);
-        command.args([
-            "--save",
-            "",
-            "--maxmemory-policy",
-            "noeviction",
-            "--daemonize",
-            "no",
-        ]);
+        command.arg("-c").arg(SUPERVISOR).arg(&self.dir).arg(&self.socket);
+        command.arg(&self.engine.program).args(["--port", "0", "--unixsocket"]);
+        command.arg(&self.socket).args(["--unixsocketperm", "700", "--dir"]);
+        command.arg(&self.dir).args(["--appendonly", "yes", "--appendfsync", "everysec"]);
+        command.args(["--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]);
         command.stdin(lock).stdout(log.try_clone()?).stderr(log);
         command.current_dir(&self.dir).process_group(0).spawn()?;
         Ok(())
@@ -215,11 +188,7 @@ impl Private {
     fn failed(&self, how: &str) -> anyhow::Error {
         let path = self.dir.join("server.log");
         let log = fs::read_to_string(&path).unwrap_or_default();
-        let shown = log
-            .char_indices()
-            .rev()
-            .nth(LOG_SHOWN)
-            .map_or(0, |(at, _)| at);
+        let shown = log.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
         let engine = &self.engine.name;
         let message = format!(
             "the private {engine}-server {how}; {} ends with:\n{}",
@@ -250,19 +219,9 @@ impl Engine {
         })?;
         let told = Command::new(&program).arg("--version").output()?.stdout;
         let told = String::from_utf8_lossy(&told);
-        let version = told
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("v="));
-        let name = if told.starts_with("Valkey") {
-            "valkey"
-        } else {
-            "redis"
-        };
-        Ok(Self {
-            version: version.unwrap_or("0").to_owned(),
-            program,
-            name,
-        })
+        let version = told.split_whitespace().find_map(|word| word.strip_prefix("v="));
+        let name = if told.starts_with("Valkey") { "valkey" } else { "redis" };
+        Ok(Self { version: version.unwrap_or("0").to_owned(), program, name })
     }
 
     fn major(&self) -> &str {
@@ -273,12 +232,7 @@ impl Engine {
 /// The lock, if neither a supervisor nor a server has it.
 fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
-    let file = options
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .read(true)
-        .open(path)?;
+    let file = options.create(true).truncate(false).write(true).read(true).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -292,22 +246,12 @@ fn make_private(dir: &Path) -> io::Result<()> {
 
 /// Another process may make it at the same moment.
 fn make_fifo(path: &Path) -> Result<()> {
-    let is_fifo = || {
-        path.metadata()
-            .is_ok_and(|found| found.file_type().is_fifo())
-    };
+    let is_fifo = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
     if is_fifo() {
         return Ok(());
     }
-    let made = Command::new("mkfifo")
-        .arg(path)
-        .stderr(Stdio::null())
-        .status()?;
-    anyhow::ensure!(
-        made.success() || is_fifo(),
-        "{} cannot be made",
-        path.display()
-    );
+    let made = Command::new("mkfifo").arg(path).stderr(Stdio::null()).status()?;
+    anyhow::ensure!(made.success() || is_fifo(), "{} cannot be made", path.display());
     Ok(())
 }
 
@@ -317,9 +261,7 @@ fn socket_path(dir: &Path) -> Result<PathBuf> {
     if beside.as_os_str().len() < MAX_SOCKET_PATH {
         return Ok(beside);
     }
-    let hash = sha1_smol::Sha1::from(dir.as_os_str().as_encoded_bytes())
-        .digest()
-        .to_string();
+    let hash = sha1_smol::Sha1::from(dir.as_os_str().as_encoded_bytes()).digest().to_string();
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let short = base.join(format!("redeliver-{}", &hash[..12]));
     make_private(&short)?;

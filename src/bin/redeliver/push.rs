@@ -167,11 +167,7 @@ async fn push_one(
     let name = queue.name().as_str();
     let json = json!({"queue": name, "id": id, "state": state, "duplicate": duplicate});
     session.out.one(&json, || {
-        if duplicate {
-            format!("{id} lives already: {state}")
-        } else {
-            format!("{id} {state}")
-        }
+        if duplicate { format!("{id} lives already: {state}") } else { format!("{id} {state}") }
     })?;
     Ok(Exit::Ok)
 }
@@ -182,15 +178,8 @@ async fn push_lines(
     args: &PushArgs,
     input: impl AsyncRead + Unpin,
 ) -> Result<Exit> {
-    let mut lines = Lines {
-        input: BufReader::with_capacity(READ_AHEAD, input),
-        read: 0,
-    };
-    let mut done = Done {
-        bar: progress("messages pushed"),
-        pushed: 0,
-        duplicates: 0,
-    };
+    let mut lines = Lines { input: BufReader::with_capacity(READ_AHEAD, input), read: 0 };
+    let mut done = Done { bar: progress("messages pushed"), pushed: 0, duplicates: 0 };
     loop {
         let first = lines.read + 1;
         let batch = lines.batch().await?;
@@ -200,10 +189,7 @@ async fn push_lines(
         let numbered = batch.into_iter().zip(first..);
         let messages = numbered.map(|(payload, line)| args.message(payload, line));
         let outcomes = queue.push_all(messages).await.with_context(|| {
-            format!(
-                "lines {first} to {} ({} pushed before)",
-                lines.read, done.pushed
-            )
+            format!("lines {first} to {} ({} pushed before)", lines.read, done.pushed)
         })?;
         done.note(&outcomes);
     }
@@ -212,10 +198,7 @@ async fn push_lines(
     let json = json!({"queue": name, "pushed": done.pushed, "duplicates": done.duplicates});
     session.out.one(&json, || {
         let pushed = many(done.pushed, "message");
-        format!(
-            "{pushed} pushed to {name}, {}",
-            many(done.duplicates, "duplicate")
-        )
+        format!("{pushed} pushed to {name}, {}", many(done.duplicates, "duplicate"))
     })?;
     Ok(Exit::Ok)
 }
@@ -285,10 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_lose_their_ends_and_nothing_else() {
-        let mut lines = Lines {
-            input: BufReader::new(&b"a\n\n b\r\nlast"[..]),
-            read: 0,
-        };
+        let mut lines = Lines { input: BufReader::new(&b"a\n\n b\r\nlast"[..]), read: 0 };
         let batch = lines.batch().await.unwrap();
         assert_eq!(batch, [&b"a"[..], b"", b" b\r", b"last"]);
         assert!(lines.batch().await.unwrap().is_empty());
@@ -298,10 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_bounded() {
         let input = "x\n".repeat(MAX_LINES + 1);
-        let mut lines = Lines {
-            input: BufReader::new(input.as_bytes()),
-            read: 0,
-        };
+        let mut lines = Lines { input: BufReader::new(input.as_bytes()), read: 0 };
         assert_eq!(lines.batch().await.unwrap().len(), MAX_LINES);
         assert_eq!(lines.batch().await.unwrap().len(), 1);
     }

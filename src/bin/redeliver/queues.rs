@@ -38,11 +38,7 @@ pub(crate) async fn cancel(global: &Global, args: &CancelArgs) -> Result<Exit> {
         let count = many(cancelled.len() as u64, "message");
         format!("{count} cancelled, {} not found", missing.len())
     })?;
-    Ok(if missing.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::NotFound
-    })
+    Ok(if missing.is_empty() { Exit::Ok } else { Exit::NotFound })
 }
 
 /// `destroy`.
@@ -65,9 +61,7 @@ pub(crate) async fn destroy(global: &Global, args: &DestroyArgs) -> Result<Exit>
     let session = Session::open(global).await?;
     let destroyed = session.queue(queue)?.destroy().await?;
     let json = json!({"queue": queue.as_str(), "destroyed": destroyed});
-    session.out.one(&json, || {
-        format!("{queue} destroyed, with {}", many(destroyed, "message"))
-    })?;
+    session.out.one(&json, || format!("{queue} destroyed, with {}", many(destroyed, "message")))?;
     Ok(Exit::Ok)
 }
 

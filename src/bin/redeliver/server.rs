@@ -62,9 +62,6 @@ pub(crate) async fn connect(url: &str) -> Result<Server> {
     let address = Server::open(url)?.address();
     Server::connect(url).await.map_err(|error| {
         let hint = "check --url and REDELIVER_URL";
-        fail(
-            Exit::Unreachable,
-            format!("cannot use the server at {address} ({hint}): {error}"),
-        )
+        fail(Exit::Unreachable, format!("cannot use the server at {address} ({hint}): {error}"))
     })
 }

@@ -128,15 +128,9 @@ fn worker(
         Some(concurrency) => concurrency,
         None => available_parallelism()?.get(),
     };
-    let worker = Worker::new(queue, handler)
-        .concurrency(concurrency)
-        .lease(args.lease)
-        .grace(args.grace);
-    Ok(if args.no_poller {
-        worker.without_poller()
-    } else {
-        worker
-    })
+    let worker =
+        Worker::new(queue, handler).concurrency(concurrency).lease(args.lease).grace(args.grace);
+    Ok(if args.no_poller { worker.without_poller() } else { worker })
 }
 
 /// Looks until nothing is left that some worker has still to see.

@@ -65,21 +65,13 @@ impl Crew {
     pub(super) fn hire(&mut self, stall_after: Option<u64>) -> Result<usize> {
         let number = self.workers.len();
         let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(&self.arguments)
-            .arg("--log")
-            .arg(self.log(number));
-        command
-            .arg("--seed")
-            .arg((self.seed + number as u64).to_string());
+        command.args(&self.arguments).arg("--log").arg(self.log(number));
+        command.arg("--seed").arg((self.seed + number as u64).to_string());
         if let Some(after) = stall_after {
             command.arg("--stall-after").arg(after.to_string());
         }
-        command
-            .env("REDELIVER_URL", &self.url)
-            .stdin(Stdio::piped());
-        self.workers
-            .push(command.process_group(0).kill_on_drop(true).spawn()?);
+        command.env("REDELIVER_URL", &self.url).stdin(Stdio::piped());
+        self.workers.push(command.process_group(0).kill_on_drop(true).spawn()?);
         Ok(number)
     }
 
@@ -97,9 +89,7 @@ impl Crew {
     pub(super) async fn hung(&self, number: usize) -> Result<usize> {
         let begun = usize::try_from(STALL_AFTER)? + CONCURRENCY;
         let all_hang = |lines: &[Line]| {
-            let started = lines
-                .iter()
-                .filter(|line| line.outcome == log::Outcome::Started);
+            let started = lines.iter().filter(|line| line.outcome == log::Outcome::Started);
             started.count() >= begun && log::open_attempts(lines) == CONCURRENCY
         };
         let lines = self.seen(number, all_hang).await?;
@@ -117,10 +107,7 @@ impl Crew {
             }
         };
         timeout(PATIENCE, look).await.map_err(|_| {
-            fail(
-                Exit::Failure,
-                format!("worker {number} of the demo does not get on"),
-            )
+            fail(Exit::Failure, format!("worker {number} of the demo does not get on"))
         })
     }
 

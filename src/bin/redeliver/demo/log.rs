@@ -31,19 +31,13 @@ pub(crate) struct Log(File);
 
 impl Log {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(
-            OpenOptions::new().create(true).append(true).open(path)?,
-        ))
+        Ok(Self(OpenOptions::new().create(true).append(true).open(path)?))
     }
 
     /// One write for each line, so that a killed process leaves no half of one.
     pub(crate) fn note(&self, id: MessageId, attempt: u64, outcome: Outcome) -> io::Result<()> {
         let id = id.to_string();
-        let line = serde_json::to_string(&Line {
-            id,
-            attempt,
-            outcome,
-        })?;
+        let line = serde_json::to_string(&Line { id, attempt, outcome })?;
         (&self.0).write_all(format!("{line}\n").as_bytes())
     }
 }
@@ -52,9 +46,7 @@ impl Log {
 pub(crate) fn read(path: &Path) -> Vec<Line> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines();
-    lines
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// The attempts that were begun and have no end.
@@ -68,9 +60,7 @@ pub(crate) fn open_attempts(lines: &[Line]) -> usize {
 
 /// The ids whose handlers succeeded.
 pub(crate) fn succeeded(lines: &[Line]) -> impl Iterator<Item = &str> {
-    let done = lines
-        .iter()
-        .filter(|line| line.outcome == Outcome::Succeeded);
+    let done = lines.iter().filter(|line| line.outcome == Outcome::Succeeded);
     done.map(|line| line.id.as_str())
 }
 

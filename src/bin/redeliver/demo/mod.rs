@@ -26,7 +26,7 @@ use stage::Stage;
 const STALL_AFTER: u64 = 24;
 const MAX_ATTEMPTS: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(300);
-const STEP: usize = 1_000;
+const STEP: u32 = 1_000;
 
 /// `demo`.
 #[derive(Debug, Args)]
@@ -77,9 +77,7 @@ impl Summary {
 
 pub(crate) async fn run(global: &Global, args: &DemoArgs) -> Result<Exit> {
     let mut signals = Signals::catch()?;
-    let dir = tempfile::Builder::new()
-        .prefix("redeliver-demo-")
-        .tempdir()?;
+    let dir = tempfile::Builder::new().prefix("redeliver-demo-").tempdir()?;
     let session = match global.url() {
         Some(_) => Session::open(global).await?,
         None => Session::open(&global.with_data_dir(dir.path())).await?,
@@ -98,17 +96,9 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs) -> Result<Exit> {
     let out = session.out;
     session.leave().await?;
     let summary = played?;
-    let out = if args.json {
-        Output::new(Some(Format::Ndjson))
-    } else {
-        out
-    };
+    let out = if args.json { Output::new(Some(Format::Ndjson)) } else { out };
     out.one(&summary, || summary.in_words())?;
-    Ok(if summary.lost == 0 && summary.law == "holds" {
-        Exit::Ok
-    } else {
-        Exit::Failure
-    })
+    Ok(if summary.lost == 0 && summary.law == "holds" { Exit::Ok } else { Exit::Failure })
 }
 
 async fn play(stage: &Stage, queue: &Queue<Raw>, crew: &mut Crew, seed: u64) -> Result<Summary> {
@@ -125,9 +115,7 @@ async fn play(stage: &Stage, queue: &Queue<Raw>, crew: &mut Crew, seed: u64) -> 
     let held = crew.hung(doomed).await?;
     crew.kill(doomed).await?;
     let in_hand = many(held as u64, "webhook");
-    stage.say(&format!(
-        "3. SIGKILL hits one of them with {in_hand} in hand."
-    ));
+    stage.say(&format!("3. SIGKILL hits one of them with {in_hand} in hand."));
     crew.hire(None)?;
 
     stage.until(|counts| counts.outstanding() == 0).await?;
@@ -136,29 +124,18 @@ async fn play(stage: &Stage, queue: &Queue<Raw>, crew: &mut Crew, seed: u64) -> 
         "4. A third worker took over: {} reclaimed when the leases had ended.",
         many(before.reclaimed, "webhook")
     ));
-    stage.say(&format!(
-        "5. {} with their attempts spent:",
-        many(before.dead, "dead letter")
-    ));
+    stage.say(&format!("5. {} with their attempts spent:", many(before.dead, "dead letter")));
     for (error, count) in dead_by_error(queue).await? {
         stage.say(&format!("   {count:>3} × {error}"));
     }
 
     crew.mend()?;
     let redriven = redrive(queue, &before).await?;
-    stage.say(&format!(
-        "6. The receivers are mended: {} redriven.",
-        many(redriven, "dead letter")
-    ));
-    stage
-        .until(|counts| counts.outstanding() + counts.dead == 0)
-        .await?;
+    stage.say(&format!("6. The receivers are mended: {} redriven.", many(redriven, "dead letter")));
+    stage.until(|counts| counts.outstanding() + counts.dead == 0).await?;
     crew.dismiss().await;
     let summary = sum_up(queue, crew, &pushed, &before).await?;
-    stage.say(&format!(
-        "7. Every id looked for: {} lost. The law {}.",
-        summary.lost, summary.law
-    ));
+    stage.say(&format!("7. Every id looked for: {} lost. The law {}.", summary.lost, summary.law));
     Ok(summary)
 }
 
@@ -211,9 +188,7 @@ async fn sum_up(
     let logs = crew.logs();
     let succeeded: HashSet<_> = log::succeeded(&logs).collect();
     let unseen = pushed.iter().copied();
-    let unseen: Vec<_> = unseen
-        .filter(|id| !succeeded.contains(id.to_string().as_str()))
-        .collect();
+    let unseen: Vec<_> = unseen.filter(|id| !succeeded.contains(id.to_string().as_str())).collect();
     let found = queue.find(&unseen).await?;
     let counts = &report.counts;
     Ok(Summary {

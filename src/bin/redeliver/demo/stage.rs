@@ -29,11 +29,7 @@ impl Stage {
             bar.set_style(style);
         }
         let live = tokio::spawn(show(queue.clone(), bar.clone()));
-        Self {
-            queue,
-            bar,
-            _live: AbortOnDropHandle::new(live),
-        }
+        Self { queue, bar, _live: AbortOnDropHandle::new(live) }
     }
 
     pub(super) fn say(&self, text: &str) {
@@ -60,14 +56,7 @@ impl Stage {
 async fn show(queue: Queue<Raw>, bar: ProgressBar) {
     while !bar.is_finished() && !bar.is_hidden() {
         if let Ok(counts) = queue.counts().await {
-            let Counts {
-                ready,
-                scheduled,
-                pending,
-                dead,
-                acked,
-                ..
-            } = counts;
+            let Counts { ready, scheduled, pending, dead, acked, .. } = counts;
             bar.set_message(format!(
                 "{ready} ready, {scheduled} scheduled, {pending} pending, {dead} dead, {acked} acked"
             ));

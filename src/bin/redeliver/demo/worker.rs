@@ -102,8 +102,7 @@ impl Deliverer {
                 Outcome::Ack
             }
             Err(error) => {
-                self.log
-                    .note(id, attempt, log::Outcome::Failed(error.to_owned()))?;
+                self.log.note(id, attempt, log::Outcome::Failed(error.to_owned()))?;
                 Outcome::retry(error)
             }
         })
