@@ -2,6 +2,13 @@
 //! payload? A bad answer is a worker that gains nothing from a second one's room, or a payload that
 //! costs more than its bytes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on stops"
+)]
+
 #[path = "../tests/ops/fixture.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod fixture;
@@ -24,18 +31,10 @@ async fn round(fixture: &Fixture, workers: usize, concurrency: usize, body: usiz
     let mut running = JoinSet::new();
     for _ in 0..workers {
         let worker = Worker::new(fixture.queue.clone(), async |_: Raw, _: Context| {});
-        running.spawn(
-            worker
-                .concurrency(concurrency)
-                .run(stop.clone().cancelled_owned()),
-        );
+        running.spawn(worker.concurrency(concurrency).run(stop.clone().cancelled_owned()));
     }
     let started = Instant::now();
-    fixture
-        .queue
-        .push_all((0..MESSAGES).map(|_| Raw(vec![b'x'; body])))
-        .await
-        .unwrap();
+    fixture.queue.push_all((0..MESSAGES).map(|_| Raw(vec![b'x'; body]))).await.unwrap();
     while fixture.counts().await.messages > 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -50,9 +49,7 @@ fn end_to_end(criterion: &mut Criterion) {
     let server = TestServer::start(&[]);
     let fixture = runtime.block_on(Fixture::on(&server, Policy::default()));
     let mut group = criterion.benchmark_group("end_to_end");
-    group
-        .throughput(Throughput::Elements(MESSAGES as u64))
-        .sample_size(10);
+    group.throughput(Throughput::Elements(MESSAGES as u64)).sample_size(10);
     for workers in WORKERS {
         for concurrency in CONCURRENCY {
             for body in BODIES {

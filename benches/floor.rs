@@ -2,6 +2,13 @@
 //!
 //! `raw` awaits each command's answer, `pipelined` sends 512 messages' commands at once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on stops"
+)]
+
 #[path = "../tests/ops/fixture.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod fixture;
@@ -14,12 +21,7 @@ const PIPELINED: usize = 512;
 const PAYLOAD: [u8; 103] = [b'x'; 103];
 
 fn push(pipeline: &mut Pipeline, id: &str) {
-    pipeline
-        .cmd("HSET")
-        .arg("messages")
-        .arg(id)
-        .arg(&PAYLOAD)
-        .ignore();
+    pipeline.cmd("HSET").arg("messages").arg(id).arg(&PAYLOAD).ignore();
     pipeline.cmd("RPUSH").arg("ready").arg(id).ignore();
 }
 
@@ -40,7 +42,7 @@ fn life(connection: &mut Connection, ids: &[String]) {
         for id in ids {
             step(&mut pipeline, id);
         }
-        let _: Vec<Vec<u8>> = pipeline.query(connection).unwrap();
+        let _records: Vec<Vec<u8>> = pipeline.query(connection).unwrap();
     }
 }
 
@@ -53,9 +55,7 @@ fn floor(criterion: &mut Criterion) {
         bencher.iter(|| redis::cmd("PING").exec(&mut connection).unwrap());
     });
     group.throughput(Throughput::Elements(1));
-    group.bench_function("life/raw", |bencher| {
-        bencher.iter(|| life(&mut connection, &ids[..1]))
-    });
+    group.bench_function("life/raw", |bencher| bencher.iter(|| life(&mut connection, &ids[..1])));
     group.throughput(Throughput::Elements(PIPELINED as u64));
     group.bench_function("life/pipelined=512", |bencher| {
         bencher.iter(|| life(&mut connection, &ids));

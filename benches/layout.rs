@@ -4,6 +4,14 @@
 //! list entry and ZSET member (nothing could then be found or fenced by id). All three run as scripts
 //! of the same shape, so that only the layout differs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a bench that cannot go on stops"
+)]
+
 #[path = "../tests/ops/fixture.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod fixture;
@@ -80,12 +88,7 @@ fn payload() -> String {
 }
 
 fn eval(connection: &mut Connection, script: &str, argv: &[String]) {
-    redis::cmd("EVAL")
-        .arg(script)
-        .arg(0)
-        .arg(argv)
-        .query::<redis::Value>(connection)
-        .unwrap();
+    redis::cmd("EVAL").arg(script).arg(0).arg(argv).query::<redis::Value>(connection).unwrap();
 }
 
 fn push(connection: &mut Connection, layout: &Layout, ids: &[String]) {
@@ -94,10 +97,7 @@ fn push(connection: &mut Connection, layout: &Layout, ids: &[String]) {
 
 fn used_memory(connection: &mut Connection) -> f64 {
     let info: String = redis::cmd("INFO").arg("memory").query(connection).unwrap();
-    let used = info
-        .lines()
-        .find_map(|line| line.strip_prefix("used_memory:"))
-        .unwrap();
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
     used.trim().parse().unwrap()
 }
 

@@ -2,6 +2,13 @@
 //!
 //! Every group works through the scripts as clients send them, on a server of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on stops"
+)]
+
 #[path = "../tests/ops/fixture.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod fixture;
@@ -21,14 +28,7 @@ const ALWAYS: &str = "9000000000000";
 
 fn items(n: usize, due: &str) -> Vec<String> {
     let record = format!("3\n\n{}", "x".repeat(PAYLOAD));
-    let item = |_| {
-        [
-            MessageId::generate().to_string(),
-            record.clone(),
-            String::new(),
-            due.into(),
-        ]
-    };
+    let item = |_| [MessageId::generate().to_string(), record.clone(), String::new(), due.into()];
     (0..n).flat_map(item).collect()
 }
 
@@ -59,26 +59,14 @@ fn scheduled(fixture: &Fixture, n: usize) -> Vec<String> {
 
 fn pending(fixture: &Fixture, n: usize, lease: &str) -> Vec<String> {
     let ids = ready(fixture, n);
-    call(
-        fixture,
-        "claim",
-        &words(&[&n.to_string(), "100000000", lease]),
-    );
+    call(fixture, "claim", &words(&[&n.to_string(), "100000000", lease]));
     ids
 }
 
 /// The receipts of `n` first deliveries, each followed by what the verb wants to know.
 fn receipts(fixture: &Fixture, n: usize, rest: &[&str]) -> Vec<String> {
-    let one = |id| {
-        [id, "1".into()]
-            .into_iter()
-            .chain(words(rest))
-            .collect::<Vec<_>>()
-    };
-    pending(fixture, n, FAR_LEASE)
-        .into_iter()
-        .flat_map(one)
-        .collect()
+    let one = |id| [id, "1".into()].into_iter().chain(words(rest)).collect::<Vec<_>>();
+    pending(fixture, n, FAR_LEASE).into_iter().flat_map(one).collect()
 }
 
 fn dead(fixture: &Fixture, n: usize) -> Vec<String> {
@@ -102,21 +90,14 @@ const VERBS: [(&str, Prepare); 20] = [
         words(&[&n.to_string(), "100000000", FAR_LEASE])
     }),
     ("ack", |fixture, n| receipts(fixture, n, &[])),
-    ("retry", |fixture, n| {
-        receipts(fixture, n, &["1 1 3", "1000"])
-    }),
+    ("retry", |fixture, n| receipts(fixture, n, &["1 1 3", "1000"])),
     ("bury", |fixture, n| receipts(fixture, n, &["1 1 3"])),
-    ("release", |fixture, n| {
-        receipts(fixture, n, &["1 0 3", "0"])
-    }),
+    ("release", |fixture, n| receipts(fixture, n, &["1 0 3", "0"])),
     ("extend", |fixture, n| receipts(fixture, n, &[FAR_LEASE])),
     ("redeliver", overdue),
     ("cancel", scheduled),
     ("reschedule", |fixture, n| {
-        scheduled(fixture, n)
-            .into_iter()
-            .flat_map(|id| [id, "7200000".into()])
-            .collect()
+        scheduled(fixture, n).into_iter().flat_map(|id| [id, "7200000".into()]).collect()
     }),
     ("redrive", dead),
     ("purge", dead),

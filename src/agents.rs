@@ -27,13 +27,9 @@ impl Agents {
         (lease, cap): (Duration, Duration),
         polls: bool,
     ) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::Unavailable {
-            reason: error.to_string(),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let failed = |error: std::io::Error| Error::Unavailable { reason: error.to_string() };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let stop = CancellationToken::new();
         let (done, stopped) = oneshot::channel();
         let extender = Extender::new(queue.apart(), Arc::clone(leases), lease, cap);
@@ -55,10 +51,7 @@ impl Agents {
                 done.send(()).ok();
             })
             .map_err(failed)?;
-        Ok(Self {
-            stop: stop.drop_guard(),
-            stopped,
-        })
+        Ok(Self { stop: stop.drop_guard(), stopped })
     }
 
     /// Ends the agents and waits for them.

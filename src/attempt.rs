@@ -59,17 +59,9 @@ impl AttemptLine {
         let told: Vec<(u64, u64, String)> = serde_json::from_str(rest.trim()).unwrap_or_default();
         let history = told
             .into_iter()
-            .map(|(at_ms, attempt, error)| Failure {
-                at_ms,
-                attempt,
-                error,
-            })
+            .map(|(at_ms, attempt, error)| Failure { at_ms, attempt, error })
             .collect();
-        Some(Self {
-            deliveries,
-            failures,
-            history,
-        })
+        Some(Self { deliveries, failures, history })
     }
 
     /// The line after this delivery failed with an error.
@@ -78,14 +70,7 @@ impl AttemptLine {
             older.error = clip(&older.error, MAX_OLDER);
         }
         let attempt = self.deliveries + 1;
-        self.history.insert(
-            0,
-            Failure {
-                at_ms,
-                attempt,
-                error: clip(error, MAX_NEWEST),
-            },
-        );
+        self.history.insert(0, Failure { at_ms, attempt, error: clip(error, MAX_NEWEST) });
         self.history.truncate(MAX_FAILURES);
         self.deliveries = attempt;
         self.failures += 1;
@@ -117,9 +102,7 @@ impl AttemptLine {
 }
 
 fn number(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
@@ -148,28 +131,15 @@ mod tests {
         let read = AttemptLine::parse(line.as_bytes());
         assert_eq!((read.deliveries, read.failures), (1, 1));
         assert_eq!(read.history[0].error, "a \"quoted\" error");
-        assert_eq!(
-            read.released(3),
-            r#"2 1 3 [[1700000000000,1,"a \"quoted\" error"]]"#
-        );
+        assert_eq!(read.released(3), r#"2 1 3 [[1700000000000,1,"a \"quoted\" error"]]"#);
     }
 
     #[test]
     fn damage_reads_as_the_first_delivery() {
-        for damage in [
-            "",
-            "x",
-            "1 2",
-            "-1 0 0",
-            "9007199254740992 0 0",
-            "1  2 3",
-            "99999999999999999999 1 1",
-        ] {
-            assert_eq!(
-                AttemptLine::parse(damage.as_bytes()),
-                AttemptLine::default(),
-                "{damage}"
-            );
+        for damage in
+            ["", "x", "1 2", "-1 0 0", "9007199254740992 0 0", "1  2 3", "99999999999999999999 1 1"]
+        {
+            assert_eq!(AttemptLine::parse(damage.as_bytes()), AttemptLine::default(), "{damage}");
         }
         assert_eq!(AttemptLine::parse(b"1 2 3 {broken").failures, 2);
     }

@@ -63,16 +63,8 @@ impl<T: Payload> Queue<T> {
         for place in ["messages", "ready", "scheduled", "pending", "dead"] {
             let mut cursor = "0".to_owned();
             loop {
-                let limit = if place == "messages" {
-                    MESSAGES_STEP
-                } else {
-                    STEP
-                };
-                let call = Check {
-                    place,
-                    cursor: &cursor,
-                    limit,
-                };
+                let limit = if place == "messages" { MESSAGES_STEP } else { STEP };
+                let call = Check { place, cursor: &cursor, limit };
                 let step = self.store().run(&call).await?.reply;
                 let next = step.next.clone();
                 audit.note(place, step);
@@ -88,11 +80,7 @@ impl<T: Payload> Queue<T> {
             damage: vec![],
         };
         for id in audit.suspects() {
-            let call = Check {
-                place: "one",
-                cursor: &id,
-                limit: 1,
-            };
+            let call = Check { place: "one", cursor: &id, limit: 1 };
             for (id, finding) in self.store().run(&call).await?.reply.findings {
                 let Some(damage) = confirmed(finding) else {
                     continue;
@@ -147,10 +135,7 @@ impl Audit {
     }
 
     fn suspects(self) -> Vec<String> {
-        let missing = self
-            .unplaced
-            .into_iter()
-            .filter(|id| !self.listed.contains(id));
+        let missing = self.unplaced.into_iter().filter(|id| !self.listed.contains(id));
         self.suspects.into_iter().chain(missing).collect()
     }
 }

@@ -64,33 +64,22 @@ pub enum Backoff {
 impl Backoff {
     /// The same `delay` after every failure.
     pub fn fixed(delay: Duration) -> Self {
-        Self::Fixed {
-            delay_ms: millis(delay),
-        }
+        Self::Fixed { delay_ms: millis(delay) }
     }
 
     /// Delays that grow by `step`, up to one hour or the [`cap`](Self::cap).
     pub fn linear(step: Duration) -> Self {
-        Self::Linear {
-            step_ms: millis(step),
-            cap_ms: millis(DEFAULT_CAP),
-        }
+        Self::Linear { step_ms: millis(step), cap_ms: millis(DEFAULT_CAP) }
     }
 
     /// Delays that double from `base`, up to one hour or the [`cap`](Self::cap), without jitter.
     pub fn exponential(base: Duration) -> Self {
-        Self::Exponential {
-            base_ms: millis(base),
-            cap_ms: millis(DEFAULT_CAP),
-            jitter: false,
-        }
+        Self::Exponential { base_ms: millis(base), cap_ms: millis(DEFAULT_CAP), jitter: false }
     }
 
     /// One delay for each failure; the last one repeats. An empty list means no delay.
     pub fn list(delays: impl IntoIterator<Item = Duration>) -> Self {
-        Self::List {
-            delays_ms: delays.into_iter().map(millis).collect(),
-        }
+        Self::List { delays_ms: delays.into_iter().map(millis).collect() }
     }
 
     /// Limits a linear or exponential backoff; the others stay as they are.
@@ -113,10 +102,7 @@ impl Backoff {
 
     /// Together with the number of failures after which a message dies; 0 = never.
     pub fn max_attempts(self, max_attempts: u32) -> Retry {
-        Retry {
-            backoff: Some(self),
-            max_attempts: Some(max_attempts),
-        }
+        Retry { backoff: Some(self), max_attempts: Some(max_attempts) }
     }
 
     /// The delay after the given failure, counted from 1, under the given seed.
@@ -126,21 +112,14 @@ impl Backoff {
             Self::None => 0,
             Self::Fixed { delay_ms } => *delay_ms,
             Self::Linear { step_ms, cap_ms } => step_ms.saturating_mul(failure.into()).min(*cap_ms),
-            Self::Exponential {
-                base_ms,
-                cap_ms,
-                jitter,
-            } => {
+            Self::Exponential { base_ms, cap_ms, jitter } => {
                 let doubled = 1_u64.checked_shl(failure - 1).unwrap_or(u64::MAX);
                 let ms = base_ms.saturating_mul(doubled).min(*cap_ms);
                 if *jitter { draw(ms, failure, seed) } else { ms }
             }
             Self::List { delays_ms } => {
                 let last = delays_ms.len().saturating_sub(1);
-                delays_ms
-                    .get(last.min(failure as usize - 1))
-                    .copied()
-                    .unwrap_or(0)
+                delays_ms.get(last.min(failure as usize - 1)).copied().unwrap_or(0)
             }
         };
         Duration::from_millis(ms).min(MAX_DELAY)
@@ -151,28 +130,17 @@ impl Backoff {
             Self::None => (0, 1),
             Self::Fixed { delay_ms } => (*delay_ms, 1),
             Self::Linear { step_ms, cap_ms } => (*step_ms.max(cap_ms), 1),
-            Self::Exponential {
-                base_ms, cap_ms, ..
-            } => (*base_ms.max(cap_ms), 1),
-            Self::List { delays_ms } => (
-                delays_ms.iter().copied().max().unwrap_or(0),
-                delays_ms.len(),
-            ),
+            Self::Exponential { base_ms, cap_ms, .. } => (*base_ms.max(cap_ms), 1),
+            Self::List { delays_ms } => {
+                (delays_ms.iter().copied().max().unwrap_or(0), delays_ms.len())
+            }
         };
         if delays > MAX_DELAYS {
             let limit = format!("at most {MAX_DELAYS} delays");
-            return Err(Error::invalid(
-                "backoff list of",
-                &delays.to_string(),
-                limit,
-            ));
+            return Err(Error::invalid("backoff list of", &delays.to_string(), limit));
         }
         if longest > millis(MAX_DELAY) {
-            return Err(Error::invalid(
-                "backoff of ms",
-                &longest.to_string(),
-                "at most ten years",
-            ));
+            return Err(Error::invalid("backoff of ms", &longest.to_string(), "at most ten years"));
         }
         Ok(())
     }
@@ -181,9 +149,7 @@ impl Backoff {
 impl Default for Backoff {
     /// Exponential from 1 s to 10 minutes, with full jitter.
     fn default() -> Self {
-        Self::exponential(Duration::from_secs(1))
-            .cap(Duration::from_secs(600))
-            .full_jitter()
+        Self::exponential(Duration::from_secs(1)).cap(Duration::from_secs(600)).full_jitter()
     }
 }
 
@@ -197,19 +163,13 @@ pub struct Retry {
 impl Retry {
     /// Only the number of failures after which the message dies; 0 = never. The backoff is the queue's.
     pub fn max_attempts(max_attempts: u32) -> Self {
-        Self {
-            backoff: None,
-            max_attempts: Some(max_attempts),
-        }
+        Self { backoff: None, max_attempts: Some(max_attempts) }
     }
 }
 
 impl From<Backoff> for Retry {
     fn from(backoff: Backoff) -> Self {
-        Self {
-            backoff: Some(backoff),
-            max_attempts: None,
-        }
+        Self { backoff: Some(backoff), max_attempts: None }
     }
 }
 
@@ -227,9 +187,7 @@ mod tests {
     use super::*;
 
     fn secs(delays: &Backoff, failures: u32) -> Vec<u64> {
-        (1..=failures)
-            .map(|failure| delays.delay(failure, 7).as_secs())
-            .collect()
+        (1..=failures).map(|failure| delays.delay(failure, 7).as_secs()).collect()
     }
 
     #[test]
@@ -253,9 +211,7 @@ mod tests {
     fn jitter_is_reproduced_by_its_seed_and_covers_the_range() {
         let backoff = Backoff::exponential(Duration::from_secs(100)).full_jitter();
         assert_eq!(backoff.delay(1, 42), backoff.delay(1, 42));
-        let draws: Vec<_> = (0..1_000)
-            .map(|seed| backoff.delay(1, seed).as_secs())
-            .collect();
+        let draws: Vec<_> = (0..1_000).map(|seed| backoff.delay(1, seed).as_secs()).collect();
         assert!(draws.iter().all(|secs| *secs <= 100));
         assert!(draws.iter().any(|secs| *secs < 10) && draws.iter().any(|secs| *secs > 90));
     }

@@ -57,14 +57,11 @@ macro_rules! batched {
 /// What a receipt and its lengths cost on the wire, roughly.
 const RECEIPT: usize = 48;
 
-batched!(Push, Prepared, Placed, |item| RECEIPT
-    + item.record.len()
-    + item.key.len());
+batched!(Push, Prepared, Placed, |item| RECEIPT + item.record.len() + item.key.len());
 batched!(Ack, Receipt, Acked, |_| RECEIPT);
 batched!(Retry, RetryItem, Failed, |item| RECEIPT + item.line.len());
 batched!(Bury, BuryItem, Buried, |item| RECEIPT + item.line.len());
-batched!(Release, ReleaseItem, Released, |item| RECEIPT
-    + item.line.len());
+batched!(Release, ReleaseItem, Released, |item| RECEIPT + item.line.len());
 batched!(Extend, ExtendItem, Extended, |_| RECEIPT);
 
 type Answer<B> = Result<Ran<<B as Batched>::Outcome>>;
@@ -72,7 +69,7 @@ type Answer<B> = Result<Ran<<B as Batched>::Outcome>>;
 struct Entry<B: Batched> {
     item: B::Item,
     answer: oneshot::Sender<Answer<B>>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// The driver of one verb. Its task owns the calls: a caller that goes away does not undo them.
@@ -84,34 +81,22 @@ pub(crate) struct Driver<B: Batched> {
 
 impl<B: Batched> std::fmt::Debug for Driver<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver")
-            .field("room", &self.room)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("room", &self.room).finish_non_exhaustive()
     }
 }
 
 impl<B: Batched> Driver<B> {
     pub(crate) fn new(store: Store) -> Self {
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB as usize));
-        Self {
-            store,
-            inbox: Mutex::default(),
-            room,
-        }
+        Self { store, inbox: Mutex::default(), room }
     }
 
     /// Sends one item with the next call, and waits for its own outcome.
     pub(crate) async fn submit(&self, item: B::Item) -> Answer<B> {
         let kib = u32::try_from(B::weight(&item).div_ceil(1024)).unwrap_or(MAX_WAITING_KIB);
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(kib.min(MAX_WAITING_KIB))
-            .await;
+        let room = Arc::clone(&self.room).acquire_many_owned(kib.min(MAX_WAITING_KIB)).await;
         let (answer, outcome) = oneshot::channel();
-        let entry = Entry {
-            item,
-            answer,
-            _room: room.map_err(|_| stopped())?,
-        };
+        let entry = Entry { item, answer, room: room.map_err(|_| stopped())? };
         self.inbox().send(entry).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())?
     }
@@ -132,9 +117,7 @@ impl<B: Batched> Driver<B> {
 }
 
 fn stopped() -> Error {
-    Error::Ambiguous {
-        reason: "the runtime that carried the call has ended".into(),
-    }
+    Error::Ambiguous { reason: "the runtime that carried the call has ended".into() }
 }
 
 async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>) {
@@ -161,19 +144,14 @@ fn fill<B: Batched>(first: Entry<B>, inbox: &mut mpsc::Receiver<Entry<B>>) -> Ve
 }
 
 async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
-    let (items, answers): (Vec<_>, Vec<_>) = batch
-        .into_iter()
-        .map(|entry| (entry.item, (entry.answer, entry._room)))
-        .unzip();
+    let (items, answers): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|entry| (entry.item, (entry.answer, entry.room))).unzip();
     let outcomes = run(&store, &B::collect(items)).await;
     for (index, (answer, _room)) in answers.into_iter().enumerate() {
         let outcome = match &outcomes {
             Ok(Ran { reply, repeated }) => reply
                 .get(index)
-                .map(|outcome| Ran {
-                    reply: *outcome,
-                    repeated: *repeated,
-                })
+                .map(|outcome| Ran { reply: *outcome, repeated: *repeated })
                 .ok_or_else(|| Error::reply("a batch", "too few outcomes")),
             Err(error) => Err(error.clone()),
         };

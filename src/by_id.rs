@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::name::MessageId;
-use crate::op::cancel::{Cancel, Cancelled};
+use crate::op::cancel::{Cancel, Removal};
 use crate::op::reschedule::{Reschedule, Rescheduled};
 use crate::script::MAX_ITEMS;
 use crate::store::{Ran, Store};
@@ -16,10 +16,7 @@ struct Open {
 
 impl Open {
     fn all(ids: &[MessageId]) -> Self {
-        Self {
-            all: (0..ids.len()).collect(),
-            deferred: Vec::new(),
-        }
+        Self { all: (0..ids.len()).collect(), deferred: Vec::new() }
     }
 
     /// The next call's share, while there is one.
@@ -41,10 +38,10 @@ pub(crate) async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>
         let Ran { reply, repeated } = store.run(&Cancel(&asked)).await?;
         for (index, outcome) in step.into_iter().zip(reply) {
             match outcome {
-                Cancelled::Deferred => open.deferred.push(index),
-                Cancelled::Cancelled => cancelled[index] = true,
+                Removal::Deferred => open.deferred.push(index),
+                Removal::Done => cancelled[index] = true,
                 // The first try may have removed it: gone either way, and most likely by us.
-                Cancelled::Missing => cancelled[index] |= repeated,
+                Removal::Missing => cancelled[index] |= repeated,
             }
         }
     }

@@ -52,9 +52,7 @@ pub(crate) async fn claim<T: Payload>(shared: &Arc<Shared>, claim: Claim) -> Res
     let (sender, receiver) = oneshot::channel();
     let shared = Arc::clone(shared);
     tokio::spawn(async move { sender.send(claim_now(&shared, claim).await).ok() });
-    let stopped = |_| Error::Ambiguous {
-        reason: "the runtime has ended".into(),
-    };
+    let stopped = |_| Error::Ambiguous { reason: "the runtime has ended".into() };
     receiver.await.map_err(stopped)?
 }
 
@@ -63,19 +61,12 @@ async fn claim_now<T: Payload>(shared: &Arc<Shared>, claim: Claim) -> Result<Cla
     let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
     let deliver = |message| Delivery::new(shared, message, claimed_ms);
     let deliveries = claimed.messages.into_iter().map(deliver).collect();
-    Ok(Claimed {
-        left: claimed.left,
-        shared: Arc::clone(shared),
-        deliveries,
-    })
+    Ok(Claimed { left: claimed.left, shared: Arc::clone(shared), deliveries })
 }
 
 /// A delivery that cannot be released comes back when its lease ends.
 async fn release<T: Payload>(shared: Arc<Shared>, deliveries: Vec<Delivery<T>>) {
-    let items = deliveries
-        .iter()
-        .map(|delivery| delivery.release_item(Duration::ZERO))
-        .collect();
+    let items = deliveries.iter().map(|delivery| delivery.release_item(Duration::ZERO)).collect();
     // Each call puts its messages before those of the call before it.
     for items in cut::<Release>(items).into_iter().rev() {
         if let Err(error) = shared.store.run(&Release(items)).await {

@@ -50,10 +50,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::NoScript | Self::Unavailable { .. } | Self::Ambiguous { .. }
-        )
+        matches!(self, Self::NoScript | Self::Unavailable { .. } | Self::Ambiguous { .. })
     }
 
     pub(crate) fn is_ambiguous(&self) -> bool {
@@ -66,18 +63,11 @@ impl Fault {
             return Self::of_code(code, reason);
         }
         match error.kind() {
-            ErrorKind::Io if error.is_connection_refusal() => Self::Unavailable {
-                reason,
-                resolve: true,
-            },
-            ErrorKind::Io => Self::Ambiguous {
-                reason,
-                timeout: error.is_timeout(),
-            },
-            ErrorKind::Parse => Self::Ambiguous {
-                reason,
-                timeout: false,
-            },
+            ErrorKind::Io if error.is_connection_refusal() => {
+                Self::Unavailable { reason, resolve: true }
+            }
+            ErrorKind::Io => Self::Ambiguous { reason, timeout: error.is_timeout() },
+            ErrorKind::Parse => Self::Ambiguous { reason, timeout: false },
             _ => Self::Refused { reason },
         }
     }
@@ -87,19 +77,12 @@ impl Fault {
             "NOSCRIPT" => Self::NoScript,
             "OOM" => Self::Full,
             "LAYOUT" => Self::Layout,
-            "READONLY" | "MASTERDOWN" | "NOAUTH" => Self::Unavailable {
-                reason,
-                resolve: true,
-            },
+            "READONLY" | "MASTERDOWN" | "NOAUTH" => Self::Unavailable { reason, resolve: true },
             "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS"
-            | "MISCONF" | "UNBLOCKED" => Self::Unavailable {
-                reason,
-                resolve: false,
-            },
-            "ERR" if reason.contains("max number of clients") => Self::Unavailable {
-                reason,
-                resolve: true,
-            },
+            | "MISCONF" | "UNBLOCKED" => Self::Unavailable { reason, resolve: false },
+            "ERR" if reason.contains("max number of clients") => {
+                Self::Unavailable { reason, resolve: true }
+            }
             _ => Self::Refused { reason },
         }
     }
@@ -108,15 +91,11 @@ impl Fault {
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::NoScript => Self::Unavailable {
-                reason: "NOSCRIPT after loading".into(),
-            },
+            Fault::NoScript => Self::Unavailable { reason: "NOSCRIPT after loading".into() },
             Fault::Unavailable { reason, .. } => Self::Unavailable { reason },
             Fault::Ambiguous { reason, .. } => Self::Ambiguous { reason },
             Fault::Full => Self::Full,
-            Fault::Layout => Self::Layout {
-                known: crate::keys::LAYOUT,
-            },
+            Fault::Layout => Self::Layout { known: crate::keys::LAYOUT },
             Fault::Refused { reason } => Self::Refused { reason },
         }
     }
@@ -124,9 +103,7 @@ impl From<Fault> for Error {
 
 /// Full jitter up to 2 s: how long to wait before try number `tries` (from 0) is repeated.
 pub(crate) fn pause(tries: u32) -> Duration {
-    let longest = FIRST_BACKOFF
-        .saturating_mul(1 << tries.min(16))
-        .min(MAX_BACKOFF);
+    let longest = FIRST_BACKOFF.saturating_mul(1 << tries.min(16)).min(MAX_BACKOFF);
     longest.mul_f64(fastrand::f64())
 }
 
@@ -145,23 +122,14 @@ impl Connector {
         };
         let info = url.into_connection_info().map_err(|_| refused())?;
         let (idle, interval, probes) = KEEPALIVE;
-        let keepalive = TcpKeepalive::new()
-            .with_time(idle)
-            .with_interval(interval)
-            .with_retries(probes);
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(keepalive);
+        let keepalive =
+            TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-        Ok(Self {
-            client: Client::open(info).map_err(|_| refused())?,
-        })
+        Ok(Self { client: Client::open(info).map_err(|_| refused())? })
     }
 
     /// Host and port, or the socket's path; never the password.
@@ -183,16 +151,10 @@ impl Connector {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(response);
-        let opened = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await;
+        let opened = self.client.get_multiplexed_async_connection_with_config(&config).await;
         // Nothing was sent yet, so no failure to connect is ambiguous.
         opened.map_err(|error| match Fault::of(&error) {
-            Fault::Ambiguous { reason, .. } => Fault::Unavailable {
-                reason,
-                resolve: true,
-            },
+            Fault::Ambiguous { reason, .. } => Fault::Unavailable { reason, resolve: true },
             fault => fault,
         })
     }
@@ -267,10 +229,7 @@ impl Link {
     }
 
     fn current(&self) -> Option<Live> {
-        self.live
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn live(&self) -> Result<Live, Fault> {
@@ -298,13 +257,9 @@ fn top_level(value: Value) -> Result<Value, RedisError> {
     }
 }
 
-/// The URL without what stands before an `@`.
+/// No more than the scheme: anywhere else a password may stand.
 fn redacted(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        _ => url.to_owned(),
-    }
+    url.split_once("://").map_or("…".to_owned(), |(scheme, _)| format!("{scheme}://…"))
 }
 
 #[cfg(test)]
@@ -313,11 +268,7 @@ mod tests {
 
     #[test]
     fn a_refused_url_never_shows_its_password() {
-        for url in [
-            "redis://u:canary@host:port",
-            "canary@x",
-            "http://u:canary@host",
-        ] {
+        for url in ["redis://u:canary@host:port", "canary@x", "http://u:canary@host"] {
             let error = Connector::new(url).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("canary"), "{error}");
         }
@@ -328,14 +279,8 @@ mod tests {
         let class = |code: &str| Fault::of_code(code, String::new());
         assert_eq!(class("NOSCRIPT"), Fault::NoScript);
         assert_eq!(class("OOM"), Fault::Full);
-        assert!(matches!(
-            class("READONLY"),
-            Fault::Unavailable { resolve: true, .. }
-        ));
-        assert!(matches!(
-            class("LOADING"),
-            Fault::Unavailable { resolve: false, .. }
-        ));
+        assert!(matches!(class("READONLY"), Fault::Unavailable { resolve: true, .. }));
+        assert!(matches!(class("LOADING"), Fault::Unavailable { resolve: false, .. }));
         assert!(matches!(class("WRONGTYPE"), Fault::Refused { .. }));
         assert!(matches!(class("CROSSSLOT"), Fault::Refused { .. }));
     }

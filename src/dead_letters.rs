@@ -42,11 +42,7 @@ impl<'a> DeadLetters<'a> {
     pub async fn redrive(&self, ids: &[MessageId]) -> Result<u64> {
         let mut done = 0;
         for ids in ids.chunks(MAX_ITEMS) {
-            let call = Redrive {
-                limit: ANY,
-                before_ms: ALWAYS_MS,
-                ids,
-            };
+            let call = Redrive { limit: ANY, before_ms: ALWAYS_MS, ids };
             done += self.shared.store.run(&call).await?.reply.redriven;
         }
         Ok(done)
@@ -57,27 +53,16 @@ impl<'a> DeadLetters<'a> {
     /// calls ends even while redriven messages die again.
     pub async fn redrive_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
         let limit = within("step of", limit)?;
-        let call = Redrive {
-            limit,
-            before_ms: before_ms.min(ALWAYS_MS),
-            ids: &[],
-        };
+        let call = Redrive { limit, before_ms: before_ms.min(ALWAYS_MS), ids: &[] };
         let reply = self.shared.store.run(&call).await?.reply;
-        Ok(Swept {
-            done: reply.redriven,
-            left: reply.left,
-        })
+        Ok(Swept { done: reply.redriven, left: reply.left })
     }
 
     /// Removes these for good; those that are not dead letters are left alone.
     pub async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
         let mut done = 0;
         for ids in ids.chunks(MAX_ITEMS) {
-            let call = Purge {
-                limit: ANY,
-                before_ms: ALWAYS_MS,
-                ids,
-            };
+            let call = Purge { limit: ANY, before_ms: ALWAYS_MS, ids };
             done += self.shared.store.run(&call).await?.reply.purged;
         }
         Ok(done)
@@ -86,26 +71,16 @@ impl<'a> DeadLetters<'a> {
     /// Removes the oldest, at most `limit` (1 to 1,000), that died up to `before_ms`.
     pub async fn purge_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
         let limit = within("step of", limit)?;
-        let call = Purge {
-            limit,
-            before_ms: before_ms.min(ALWAYS_MS),
-            ids: &[],
-        };
+        let call = Purge { limit, before_ms: before_ms.min(ALWAYS_MS), ids: &[] };
         let reply = self.shared.store.run(&call).await?.reply;
-        Ok(Swept {
-            done: reply.purged,
-            left: reply.left,
-        })
+        Ok(Swept { done: reply.purged, left: reply.left })
     }
 
     /// Removes what is beyond the policy's retention, one bounded step; pollers call it. Says how
     /// many went and whether there are more to go.
     pub async fn trim(&self) -> Result<(u64, bool)> {
         let policy = &self.shared.policy;
-        let call = Trim {
-            age: policy.dead_age,
-            entries: policy.dead_entries,
-        };
+        let call = Trim { age: policy.dead_age, entries: policy.dead_entries };
         let reply = self.shared.store.run(&call).await?.reply;
         Ok((reply.trimmed, reply.more))
     }

@@ -60,11 +60,7 @@ impl Retried {
 }
 
 fn lost(repeated: bool) -> Settled {
-    if repeated {
-        Settled::Unknown
-    } else {
-        Settled::Lost
-    }
+    if repeated { Settled::Unknown } else { Settled::Lost }
 }
 
 /// A message under a lease. Settle it with [`ack`](Self::ack), [`retry`](Self::retry),
@@ -83,29 +79,16 @@ pub struct Delivery<T> {
 
 impl<T> std::fmt::Debug for Delivery<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Delivery")
-            .field("receipt", &self.receipt)
-            .finish_non_exhaustive()
+        f.debug_struct("Delivery").field("receipt", &self.receipt).finish_non_exhaustive()
     }
 }
 
 impl<T: Payload> Delivery<T> {
     pub(crate) fn new(shared: &Arc<Shared>, message: ClaimedMessage, claimed_ms: u64) -> Self {
         let ClaimedMessage { id, record, line } = message;
-        let receipt = Receipt {
-            id,
-            attempt: line.deliveries + 1,
-        };
+        let receipt = Receipt { id, attempt: line.deliveries + 1 };
         let (shared, claimed) = (Arc::clone(shared), Instant::now());
-        Self {
-            shared,
-            receipt,
-            record,
-            line,
-            claimed_ms,
-            claimed,
-            payload: PhantomData,
-        }
+        Self { shared, receipt, record, line, claimed_ms, claimed, payload: PhantomData }
     }
 
     /// The message's id.
@@ -175,10 +158,7 @@ impl<T: Payload> Delivery<T> {
 
     /// Makes the lease end this long from now, if that is later than it would.
     pub async fn extend(&self, lease: Duration) -> Result<Settled> {
-        let item = ExtendItem {
-            receipt: self.receipt,
-            lease: policy::lease(lease)?,
-        };
+        let item = ExtendItem { receipt: self.receipt, lease: policy::lease(lease)? };
         let Ran { reply, repeated } = self.shared.extend.submit(item).await?;
         Ok(match reply {
             Extended::Extended => Settled::Done,
@@ -205,20 +185,12 @@ impl<T: Payload> Delivery<T> {
     ) -> Result<Retried> {
         let delay = match delay {
             Some(delay) if delay > crate::backoff::MAX_DELAY => {
-                return Err(Error::invalid(
-                    "delay",
-                    &format!("{delay:?}"),
-                    "at most ten years",
-                ));
+                return Err(Error::invalid("delay", &format!("{delay:?}"), "at most ten years"));
             }
             Some(delay) => delay,
             None => self.backoff(),
         };
-        let item = RetryItem {
-            receipt: self.receipt,
-            line: self.failed_line(error),
-            delay,
-        };
+        let item = RetryItem { receipt: self.receipt, line: self.failed_line(error), delay };
         let Ran { reply, repeated } = self.shared.retry.submit(item).await?;
         Ok(match reply {
             Failed::Scheduled => Retried::After(delay),
@@ -230,10 +202,7 @@ impl<T: Payload> Delivery<T> {
     }
 
     pub(crate) async fn settle_bury(&self, reason: &str) -> Result<Settled> {
-        let item = BuryItem {
-            receipt: self.receipt,
-            line: self.failed_line(reason),
-        };
+        let item = BuryItem { receipt: self.receipt, line: self.failed_line(reason) };
         let Ran { reply, repeated } = self.shared.bury.submit(item).await?;
         Ok(match reply {
             Buried::Dead => Settled::Done,
@@ -243,11 +212,7 @@ impl<T: Payload> Delivery<T> {
 
     pub(crate) async fn settle_release(&self, delay: Duration) -> Result<Settled> {
         if delay > crate::backoff::MAX_DELAY {
-            return Err(Error::invalid(
-                "delay",
-                &format!("{delay:?}"),
-                "at most ten years",
-            ));
+            return Err(Error::invalid("delay", &format!("{delay:?}"), "at most ten years"));
         }
         let item = self.release_item(delay);
         let Ran { reply, repeated } = self.shared.release.submit(item).await?;
@@ -259,20 +224,12 @@ impl<T: Payload> Delivery<T> {
 
     pub(crate) fn release_item(&self, delay: Duration) -> ReleaseItem {
         let line = self.line.clone().released(self.record.max);
-        ReleaseItem {
-            receipt: self.receipt,
-            line,
-            delay,
-        }
+        ReleaseItem { receipt: self.receipt, line, delay }
     }
 
     fn backoff(&self) -> Duration {
-        let backoff: &Backoff = self
-            .record
-            .header
-            .backoff
-            .as_ref()
-            .unwrap_or(&self.shared.policy.backoff);
+        let backoff: &Backoff =
+            self.record.header.backoff.as_ref().unwrap_or(&self.shared.policy.backoff);
         let failure = u32::try_from(self.line.failures + 1).unwrap_or(u32::MAX);
         backoff.delay(failure, self.receipt.id.seed())
     }

@@ -70,10 +70,7 @@ impl Error {
     /// assert!(redeliver::Error::Full.is_transient());
     /// ```
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Full | Self::Unavailable { .. } | Self::Ambiguous { .. }
-        )
+        matches!(self, Self::Full | Self::Unavailable { .. } | Self::Ambiguous { .. })
     }
 
     /// Whether the value given by the caller is at fault.
@@ -88,11 +85,7 @@ impl Error {
             value.truncate(end);
             value.push('…');
         }
-        Self::Invalid {
-            what,
-            value,
-            limit: limit.into(),
-        }
+        Self::Invalid { what, value, limit: limit.into() }
     }
 
     pub(crate) fn reply(script: &str, seen: impl std::fmt::Debug) -> Self {
@@ -100,9 +93,7 @@ impl Error {
         if let Some((end, _)) = seen.char_indices().nth(120) {
             seen.truncate(end);
         }
-        Self::Refused {
-            reason: format!("unknown reply to {script}: {seen}"),
-        }
+        Self::Refused { reason: format!("unknown reply to {script}: {seen}") }
     }
 }
 

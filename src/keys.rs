@@ -70,8 +70,8 @@ mod tests {
         let prelude = include_str!("../lua/prelude.lua");
         let mut named = Vec::new();
         for line in prelude.lines().filter(|line| line.contains("KEYS[")) {
-            let (names, keys) = line.trim_start_matches("local ").split_once(" = ").unwrap();
-            for (name, key) in names.split(", ").zip(keys.split(", ")) {
+            let (locals, keys) = line.trim_start_matches("local ").split_once(" = ").unwrap();
+            for (name, key) in locals.split(", ").zip(keys.split(", ")) {
                 named.push(name.to_lowercase());
                 assert_eq!(key, format!("KEYS[{}]", named.len()));
             }
@@ -83,9 +83,6 @@ mod tests {
     fn keys_carry_the_hash_tag_of_queue_and_partition() {
         let keys = Keys::new("rd", &QueueName::new("a.b").unwrap(), 3);
         assert_eq!(keys.all()[0], "rd:{a.b.3}:ready");
-        assert_eq!(
-            (keys.bell(), keys.alarm()),
-            ("rd:{a.b.3}:bell", "rd:{a.b.3}:alarm")
-        );
+        assert_eq!((keys.bell(), keys.alarm()), ("rd:{a.b.3}:bell", "rd:{a.b.3}:alarm"));
     }
 }

@@ -44,12 +44,7 @@ impl Leases {
         lease: Duration,
     ) -> CancellationToken {
         let lost = CancellationToken::new();
-        let held = Held {
-            receipt,
-            since,
-            until: since + lease,
-            lost: lost.clone(),
-        };
+        let held = Held { receipt, since, until: since + lease, lost: lost.clone() };
         self.held().insert(receipt.id, held);
         lost
     }
@@ -57,10 +52,7 @@ impl Leases {
     /// Lets go of a delivery that is about to be settled; a later holder of the message stays.
     pub(crate) fn let_go(&self, receipt: Receipt) {
         let mut held = self.held();
-        if held
-            .get(&receipt.id)
-            .is_some_and(|held| held.receipt == receipt)
-        {
+        if held.get(&receipt.id).is_some_and(|held| held.receipt == receipt) {
             held.remove(&receipt.id);
         }
     }
@@ -72,18 +64,13 @@ impl Leases {
         for held in held.values().filter(|held| held.until <= now) {
             held.lost.cancel();
         }
-        let within = held
-            .values()
-            .filter(|held| now.duration_since(held.since) < cap);
+        let within = held.values().filter(|held| now.duration_since(held.since) < cap);
         within.map(|held| held.receipt).collect()
     }
 
     fn note(&self, receipt: Receipt, outcome: Extended, until: Instant) {
         let mut held = self.held();
-        let Some(mine) = held
-            .get_mut(&receipt.id)
-            .filter(|held| held.receipt == receipt)
-        else {
+        let Some(mine) = held.get_mut(&receipt.id).filter(|held| held.receipt == receipt) else {
             return;
         };
         match outcome {
@@ -113,12 +100,7 @@ impl<T: Payload> Extender<T> {
         lease: Duration,
         cap: Duration,
     ) -> Self {
-        Self {
-            queue,
-            leases,
-            lease,
-            cap,
-        }
+        Self { queue, leases, lease, cap }
     }
 
     fn interval(&self) -> Duration {
@@ -132,18 +114,13 @@ impl<T: Payload> Sweep for Extender<T> {
     async fn pass(&mut self) -> Result<Next> {
         let started = Instant::now();
         for receipts in self.leases.due(self.cap).chunks(MAX_BATCH) {
-            let items = receipts.iter().map(|receipt| ExtendItem {
-                receipt: *receipt,
-                lease: self.lease,
-            });
+            let items =
+                receipts.iter().map(|receipt| ExtendItem { receipt: *receipt, lease: self.lease });
             let call = Extend(items.collect());
             let sent = Instant::now();
             // A call that hangs must not keep this loop from telling handlers of lost leases.
             let Ok(extended) = timeout(self.interval(), self.queue.store().run(&call)).await else {
-                tracing::warn!(
-                    leases = receipts.len(),
-                    "leases could not be extended in time"
-                );
+                tracing::warn!(leases = receipts.len(), "leases could not be extended in time");
                 break;
             };
             for (receipt, outcome) in receipts.iter().zip(extended?.reply) {
@@ -155,7 +132,7 @@ impl<T: Payload> Sweep for Extender<T> {
     }
 
     async fn hint(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -166,10 +143,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn receipt(attempt: u64) -> Receipt {
-        Receipt {
-            id: MessageId::generate(),
-            attempt,
-        }
+        Receipt { id: MessageId::generate(), attempt }
     }
 
     #[test]
@@ -207,10 +181,7 @@ mod tests {
         let leases = Leases::default();
         let later = receipt(2);
         leases.hold(later, Instant::now(), SECOND);
-        leases.let_go(Receipt {
-            attempt: 1,
-            ..later
-        });
+        leases.let_go(Receipt { attempt: 1, ..later });
         assert_eq!(leases.due(SECOND), [later]);
     }
 }

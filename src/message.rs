@@ -28,17 +28,13 @@ pub trait Payload: Sized + Send + 'static {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {
     fn encode(&self, record: &mut Vec<u8>) -> Result<()> {
-        serde_json::to_writer(record, self).map_err(|error| Error::Payload {
-            action: "encoded",
-            source: error.into(),
-        })
+        serde_json::to_writer(record, self)
+            .map_err(|error| Error::Payload { action: "encoded", source: error.into() })
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|error| Error::Payload {
-            action: "decoded",
-            source: error.into(),
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|error| Error::Payload { action: "decoded", source: error.into() })
     }
 }
 
@@ -68,32 +64,16 @@ impl From<&str> for Raw {
 #[non_exhaustive]
 pub struct Header {
     /// What kind of message it is, such as `order.paid`.
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// A media type, such as `application/json`.
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The user's own, such as `traceparent`.
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The message's own backoff, where it differs from the queue's.
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
 }
 
@@ -111,9 +91,7 @@ impl Due {
         let (at, delay, most, limit) = match self {
             Self::After(delay) => ("", delay, MAX_DELAY, "at most ten years ahead"),
             Self::At(time) => {
-                let since = time
-                    .duration_since(SystemTime::UNIX_EPOCH)
-                    .unwrap_or_default();
+                let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 ("@", since, LATEST, "at most the year 2970")
             }
         };
@@ -241,11 +219,7 @@ impl<T: Payload> Message<T> {
             self.header.encode(&mut record)?;
             if record.len() - start > MAX_HEADER {
                 let size = format!("{} bytes", record.len() - start);
-                return Err(Error::invalid(
-                    "header",
-                    &size,
-                    format!("at most {MAX_HEADER} bytes"),
-                ));
+                return Err(Error::invalid("header", &size, format!("at most {MAX_HEADER} bytes")));
             }
         }
         record.push(b'\n');
@@ -257,12 +231,7 @@ impl<T: Payload> Message<T> {
             return Err(Error::invalid("payload", &format!("{size} bytes"), limit));
         }
         let due = self.due.argument()?;
-        Ok(Prepared {
-            id: self.id.unwrap_or_else(MessageId::generate),
-            record,
-            key,
-            due,
-        })
+        Ok(Prepared { id: self.id.unwrap_or_else(MessageId::generate), record, key, due })
     }
 }
 
@@ -297,16 +266,9 @@ impl Record {
         let first = lines.next().unwrap_or_default();
         let header = lines.next();
         let max = header.and_then(|_| max_of(first)).unwrap_or(0);
-        let payload_at = lines
-            .next()
-            .map_or(bytes.len(), |payload| bytes.len() - payload.len());
+        let payload_at = lines.next().map_or(bytes.len(), |payload| bytes.len() - payload.len());
         let header = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
-        Self {
-            bytes,
-            payload_at,
-            max,
-            header,
-        }
+        Self { bytes, payload_at, max, header }
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -316,9 +278,7 @@ impl Record {
 
 /// Digits only, as the scripts read them; a number that no `u32` holds is as good as its largest.
 fn max_of(line: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(line)
-        .ok()
-        .filter(|line| !line.is_empty())?;
+    let digits = std::str::from_utf8(line).ok().filter(|line| !line.is_empty())?;
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u32::MAX))
 }
@@ -350,10 +310,8 @@ mod tests {
     #[test]
     fn a_record_survives_writing_and_reading_whatever_its_bytes() {
         let all: Vec<u8> = (0..=255).collect();
-        let message = Message::new(Raw(all.clone()))
-            .kind("k\n")
-            .header("a", "b")
-            .retry(Backoff::None);
+        let message =
+            Message::new(Raw(all.clone())).kind("k\n").header("a", "b").retry(Backoff::None);
         let record = Record::parse(prepare(message).unwrap().record);
         assert_eq!(record.payload(), all);
         assert_eq!(record.header.kind.as_deref(), Some("k\n"));
@@ -367,20 +325,14 @@ mod tests {
 {"kind":"k","backoff":{"kind":"fibonacci"},"later":1}
 x"#;
         let record = Record::parse(bytes.to_vec());
-        assert_eq!(
-            (record.header.kind.as_deref(), record.header.backoff),
-            (Some("k"), None)
-        );
+        assert_eq!((record.header.kind.as_deref(), record.header.backoff), (Some("k"), None));
     }
 
     #[test]
     fn damage_is_read_without_panic() {
         assert_eq!(Record::parse(b"4294967296\n\n".to_vec()).max, u32::MAX);
         for damage in [&b""[..], b"\n", b"x", b"1\n{", b"+1\n\n", b"1"] {
-            assert_eq!(
-                Record::parse(damage.to_vec()).max,
-                u32::from(damage == b"1\n{")
-            );
+            assert_eq!(Record::parse(damage.to_vec()).max, u32::from(damage == b"1\n{"));
         }
     }
 

@@ -70,11 +70,7 @@ impl MessageId {
     /// Makes a new id, greater than every earlier one of this process.
     pub fn generate() -> Self {
         let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-        Self(
-            generator
-                .generate()
-                .unwrap_or_else(|overflow| overflow.commit_overflow_increment()),
-        )
+        Self(generator.generate().unwrap_or_else(ulid::Overflow::commit_overflow_increment))
     }
 
     /// When the producer made the id, in ms since 1970 by the producer's clock: for people, not for logic.
@@ -83,9 +79,9 @@ impl MessageId {
     }
 
     /// A number that differs from message to message: the seed of its jitter.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is random enough")]
     pub(crate) fn seed(self) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = self.0.to_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.0.random() as u64
     }
 }
 
@@ -156,12 +152,9 @@ impl fmt::Display for State {
 impl FromStr for State {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| {
-                Error::invalid("state", text, "it takes ready, scheduled, pending or dead")
-            })
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            Error::invalid("state", text, "it takes ready, scheduled, pending or dead")
+        })
     }
 }
 

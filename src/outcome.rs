@@ -36,32 +36,22 @@ const RELEASE_DELAY: Duration = Duration::from_secs(1);
 impl Outcome {
     /// Failed: again after the backoff's delay.
     pub fn retry(error: impl Display) -> Self {
-        Self::Retry {
-            error: format!("{error:#}"),
-            after: None,
-        }
+        Self::Retry { error: format!("{error:#}"), after: None }
     }
 
     /// Failed: again after this delay.
     pub fn retry_after(after: Duration, error: impl Display) -> Self {
-        Self::Retry {
-            error: format!("{error:#}"),
-            after: Some(after),
-        }
+        Self::Retry { error: format!("{error:#}"), after: Some(after) }
     }
 
     /// Hopeless: to the dead letters at once.
     pub fn bury(reason: impl Display) -> Self {
-        Self::Bury {
-            reason: format!("{reason:#}"),
-        }
+        Self::Bury { reason: format!("{reason:#}") }
     }
 
     /// Not now: again after one second, without spending a failure.
     pub fn release() -> Self {
-        Self::Release {
-            after: RELEASE_DELAY,
-        }
+        Self::Release { after: RELEASE_DELAY }
     }
 
     /// Not now: again after this delay, without spending a failure.

@@ -94,11 +94,7 @@ impl Policy {
         lease(self.lease)?;
         if self.payload_limit > MAX_PAYLOAD {
             let limit = format!("at most {MAX_PAYLOAD} bytes");
-            return Err(Error::invalid(
-                "payload limit",
-                &self.payload_limit.to_string(),
-                limit,
-            ));
+            return Err(Error::invalid("payload limit", &self.payload_limit.to_string(), limit));
         }
         Ok(())
     }
@@ -107,11 +103,7 @@ impl Policy {
 /// Checks a lease against its bounds.
 pub(crate) fn lease(lease: Duration) -> Result<Duration> {
     if lease < Duration::from_millis(1) || lease > MAX_LEASE {
-        return Err(Error::invalid(
-            "lease",
-            &format!("{lease:?}"),
-            "it takes 1 ms to 12 h",
-        ));
+        return Err(Error::invalid("lease", &format!("{lease:?}"), "it takes 1 ms to 12 h"));
     }
     Ok(lease)
 }

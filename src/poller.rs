@@ -73,13 +73,7 @@ impl<T: Payload> Pass<T> {
         let waiter = Waiter::new(store.connector().clone(), store.keys().alarm());
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
         let name = format!("{:016x}", fastrand::u64(..));
-        Self {
-            queue,
-            name,
-            alarm,
-            _listener: listener,
-            trimmed: None,
-        }
+        Self { queue, name, alarm, _listener: listener, trimmed: None }
     }
 
     async fn trim(&mut self) -> Result<bool> {
@@ -111,11 +105,7 @@ impl<T: Payload> Sweep for Pass<T> {
         }
         // Pollers that watch nothing must not come back in step.
         let idle = MAX_IDLE.mul_f64(0.8 + 0.2 * fastrand::f64());
-        Ok(Next::After(if done.next < MAX_IDLE {
-            done.next
-        } else {
-            idle
-        }))
+        Ok(Next::After(if done.next < MAX_IDLE { done.next } else { idle }))
     }
 
     async fn hint(&mut self) {

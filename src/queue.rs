@@ -55,18 +55,13 @@ pub struct Queue<T> {
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            payload: PhantomData,
-        }
+        Self { shared: Arc::clone(&self.shared), payload: PhantomData }
     }
 }
 
 impl<T> std::fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue")
-            .field("name", &self.shared.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Queue").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -76,10 +71,7 @@ impl Server {
         let name = QueueName::new(name)?;
         let store = self.store(&name);
         let shared = Shared::new(self.clone(), name, store, Policy::default());
-        Ok(Queue {
-            shared: Arc::new(shared),
-            payload: PhantomData,
-        })
+        Ok(Queue { shared: Arc::new(shared), payload: PhantomData })
     }
 }
 
@@ -92,17 +84,9 @@ impl<T: Payload> Queue<T> {
     /// The same queue under another policy.
     pub fn with_policy(self, policy: Policy) -> Result<Self> {
         policy.validate()?;
-        let Shared {
-            server,
-            name,
-            store,
-            ..
-        } = &*self.shared;
+        let Shared { server, name, store, .. } = &*self.shared;
         let shared = Shared::new(server.clone(), name.clone(), store.clone(), policy);
-        Ok(Self {
-            shared: Arc::new(shared),
-            payload: PhantomData,
-        })
+        Ok(Self { shared: Arc::new(shared), payload: PhantomData })
     }
 
     /// The queue's name.
@@ -137,9 +121,8 @@ impl<T: Payload> Queue<T> {
         &self,
         messages: impl IntoIterator<Item = M>,
     ) -> Result<Vec<Pushed>> {
-        let prepared = messages
-            .into_iter()
-            .map(|message| message.into().prepare(&self.shared.policy));
+        let prepared =
+            messages.into_iter().map(|message| message.into().prepare(&self.shared.policy));
         let prepared: Vec<Prepared> = prepared.collect::<Result<_>>()?;
         self.shared.register().await;
         let mut pushed = Vec::with_capacity(prepared.len());
@@ -147,11 +130,7 @@ impl<T: Payload> Queue<T> {
             let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
             let Ran { reply, repeated } = self.shared.store.run(&Push(batch)).await?;
             let outcomes = reply.into_iter().map(|reply| Ran { reply, repeated });
-            pushed.extend(
-                ids.into_iter()
-                    .zip(outcomes)
-                    .map(|(id, ran)| Pushed::of(id, ran)),
-            );
+            pushed.extend(ids.into_iter().zip(outcomes).map(|(id, ran)| Pushed::of(id, ran)));
         }
         Ok(pushed)
     }
@@ -161,18 +140,11 @@ impl<T: Payload> Queue<T> {
     ///
     /// When this future is dropped, what it claimed is released at once.
     pub async fn claim(&self, limit: u32) -> Result<Vec<Delivery<T>>> {
-        Ok(self
-            .claim_under(limit, self.shared.policy.lease)
-            .await?
-            .take())
+        Ok(self.claim_under(limit, self.shared.policy.lease).await?.take())
     }
 
     pub(crate) async fn claim_under(&self, limit: u32, lease: Duration) -> Result<Claimed<T>> {
-        let claim = Claim {
-            limit: within("claim of", limit)?,
-            bytes: REPLY_BYTES,
-            lease,
-        };
+        let claim = Claim { limit: within("claim of", limit)?, bytes: REPLY_BYTES, lease };
         claims::claim(&self.shared, claim).await
     }
 
@@ -185,12 +157,7 @@ impl<T: Payload> Queue<T> {
     /// A poller with a name counts among those that watch the next deadline.
     pub(crate) async fn redeliver_as(&self, limit: u32, poller: &str) -> Result<Redelivered> {
         let limit = within("redelivery of", limit)?;
-        Ok(self
-            .shared
-            .store
-            .run(&Redeliver { limit, poller })
-            .await?
-            .reply)
+        Ok(self.shared.store.run(&Redeliver { limit, poller }).await?.reply)
     }
 
     /// Removes messages wherever they are, and says for each whether it was there. A ready one costs
@@ -226,12 +193,14 @@ impl<T: Payload> Queue<T> {
 
     /// Stops handing out messages; pushes, settling and redelivery go on.
     pub async fn pause(&self) -> Result<()> {
-        Ok(self.shared.store.run(&Pause).await?.reply)
+        self.shared.store.run(&Pause).await?;
+        Ok(())
     }
 
     /// Hands out messages again.
     pub async fn resume(&self) -> Result<()> {
-        Ok(self.shared.store.run(&Resume).await?.reply)
+        self.shared.store.run(&Resume).await?;
+        Ok(())
     }
 
     /// Removes the whole queue, whatever it holds, and says how many messages went.
@@ -248,17 +217,8 @@ impl<T: Payload> Queue<T> {
 
     /// The same queue over a link of its own, for a thread with a runtime of its own.
     pub(crate) fn apart(&self) -> Self {
-        let Shared {
-            server,
-            name,
-            store,
-            policy,
-            ..
-        } = &*self.shared;
+        let Shared { server, name, store, policy, .. } = &*self.shared;
         let shared = Shared::new(server.clone(), name.clone(), store.apart(), policy.clone());
-        Self {
-            shared: Arc::new(shared),
-            payload: PhantomData,
-        }
+        Self { shared: Arc::new(shared), payload: PhantomData }
     }
 }

@@ -56,16 +56,11 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) const fn new(name: &'static str, text: &'static str) -> Self {
-        Self {
-            name,
-            text,
-            sha: OnceLock::new(),
-        }
+        Self { name, text, sha: OnceLock::new() }
     }
 
     pub(crate) fn sha(&self) -> &str {
-        self.sha
-            .get_or_init(|| sha1_smol::Sha1::from(self.text).digest().to_string())
+        self.sha.get_or_init(|| sha1_smol::Sha1::from(self.text).digest().to_string())
     }
 }
 
@@ -119,9 +114,7 @@ impl Reply {
     pub(crate) fn fixed<const N: usize>(self) -> Result<[Self; N]> {
         let script = self.script;
         let items: Vec<_> = self.list()?.collect();
-        items
-            .try_into()
-            .map_err(|items| Error::reply(script, items))
+        items.try_into().map_err(|items| Error::reply(script, items))
     }
 
     pub(crate) fn is_list(&self) -> bool {
@@ -145,9 +138,9 @@ impl Reply {
     pub(crate) fn number<T: TryFrom<i64>>(self) -> Result<T> {
         let number = match &self.value {
             Value::Int(number) => Some(*number),
-            Value::BulkString(digits) => std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| digits.parse().ok()),
+            Value::BulkString(digits) => {
+                std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok())
+            }
             _ => None,
         };
         match number.and_then(|number| T::try_from(number).ok()) {
@@ -169,9 +162,7 @@ impl Reply {
 
 /// Takes the next item of a reply that is a flat list of groups.
 pub(crate) fn next(script: &Script, items: &mut impl Iterator<Item = Reply>) -> Result<Reply> {
-    items
-        .next()
-        .ok_or_else(|| Error::reply(script.name, "a list that is cut short"))
+    items.next().ok_or_else(|| Error::reply(script.name, "a list that is cut short"))
 }
 
 #[cfg(test)]
@@ -182,25 +173,11 @@ mod tests {
     fn an_unknown_word_or_a_number_out_of_range_is_an_error() {
         let reply = |value| Reply::new("test", value);
         let words = [("acked", 1)];
-        assert_eq!(
-            reply(Value::BulkString(b"acked".to_vec()))
-                .word(&words)
-                .unwrap(),
-            1
-        );
-        assert!(
-            reply(Value::BulkString(b"other".to_vec()))
-                .word(&words)
-                .is_err()
-        );
+        assert_eq!(reply(Value::BulkString(b"acked".to_vec())).word(&words).unwrap(), 1);
+        assert!(reply(Value::BulkString(b"other".to_vec())).word(&words).is_err());
         assert!(reply(Value::Nil).word(&words).is_err());
         assert!(reply(Value::Int(-1)).number::<u64>().is_err());
-        assert_eq!(
-            reply(Value::BulkString(b"12".to_vec()))
-                .number::<u64>()
-                .unwrap(),
-            12
-        );
+        assert_eq!(reply(Value::BulkString(b"12".to_vec())).number::<u64>().unwrap(), 12);
         assert!(reply(Value::Array(vec![])).fixed::<1>().is_err());
     }
 }

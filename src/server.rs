@@ -50,10 +50,7 @@ impl Server {
     /// Takes the URL without connecting yet; the first call does.
     pub fn open(url: &str) -> Result<Self> {
         let link = Arc::new(Link::new(Connector::new(url)?));
-        Ok(Self {
-            link,
-            prefix: DEFAULT_PREFIX.into(),
-        })
+        Ok(Self { link, prefix: DEFAULT_PREFIX.into() })
     }
 
     /// Puts all keys under another prefix than `rd`.
@@ -66,16 +63,11 @@ impl Server {
     /// The queues that were pushed to, by name. It is kept beside the queues, best effort: a queue
     /// works without standing in it.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
-        let names = self
-            .link
-            .send(redis::cmd("HKEYS").arg(registry(&self.prefix)))
-            .await?;
+        let names = self.link.send(redis::cmd("HKEYS").arg(registry(&self.prefix))).await?;
         let names: Vec<String> =
             redis::from_redis_value(names).map_err(|error| Error::reply("HKEYS", error))?;
-        let mut names: Vec<_> = names
-            .into_iter()
-            .filter_map(|name| QueueName::new(name).ok())
-            .collect();
+        let mut names: Vec<_> =
+            names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
         names.sort();
         Ok(names)
     }
@@ -92,10 +84,7 @@ impl Server {
     pub(crate) async fn register(&self, name: &QueueName) {
         let mut command = redis::cmd("HSETNX");
         let entry = format!("1 {LAYOUT}");
-        command
-            .arg(registry(&self.prefix))
-            .arg(name.as_str())
-            .arg(entry);
+        command.arg(registry(&self.prefix)).arg(name.as_str()).arg(entry);
         if let Err(fault) = self.link.send(&command).await {
             tracing::debug!(?fault, queue = %name, "queue is not in the registry");
         }
@@ -111,22 +100,13 @@ impl Server {
 }
 
 fn check_version(info: &str) -> Result<()> {
-    let field = |name| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(str::trim)
-    };
+    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let Some(version) = field("redis_version:") else {
         return Ok(());
     };
-    let major = version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     if major.is_some_and(|major| major < OLDEST_MAJOR) {
-        return Err(Error::Server {
-            found: format!("Redis {version}"),
-        });
+        return Err(Error::Server { found: format!("Redis {version}") });
     }
     Ok(())
 }

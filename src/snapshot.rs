@@ -79,23 +79,9 @@ pub(crate) const REPLY_BYTES: u64 = 2 * 1024 * 1024;
 
 pub(crate) async fn page(store: &Store, state: State, start: u64, limit: u32) -> Result<Page> {
     let limit = within("page of", limit)?;
-    let page = store
-        .run(&Peek {
-            state,
-            start,
-            limit,
-            bytes: REPLY_BYTES,
-        })
-        .await?
-        .reply;
-    let messages = page
-        .messages
-        .into_iter()
-        .map(|peeked| Snapshot::of_peeked(state, peeked));
-    Ok(Page {
-        next: page.next,
-        messages: messages.collect(),
-    })
+    let page = store.run(&Peek { state, start, limit, bytes: REPLY_BYTES }).await?.reply;
+    let messages = page.messages.into_iter().map(|peeked| Snapshot::of_peeked(state, peeked));
+    Ok(Page { next: page.next, messages: messages.collect() })
 }
 
 pub(crate) async fn find(store: &Store, ids: &[MessageId]) -> Result<Vec<Option<Snapshot>>> {

@@ -30,19 +30,13 @@ pub(crate) struct Ran<R> {
 
 impl Store {
     pub(crate) fn new(link: Arc<Link>, keys: Keys) -> Self {
-        Self {
-            link,
-            keys: Arc::new(keys),
-        }
+        Self { link, keys: Arc::new(keys) }
     }
 
     /// The same keys over a link of its own.
     pub(crate) fn apart(&self) -> Self {
         let link = Link::new(self.link.connector().clone());
-        Self {
-            link: Arc::new(link),
-            keys: Arc::clone(&self.keys),
-        }
+        Self { link: Arc::new(link), keys: Arc::clone(&self.keys) }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -92,9 +86,7 @@ impl Store {
     async fn send(&self, script: &Script, command: &Cmd) -> Result<Value, Fault> {
         match self.link.send(command).await {
             Err(Fault::NoScript) => {
-                self.link
-                    .send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text))
-                    .await?;
+                self.link.send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
                 self.link.send(command).await
             }
             answer => answer,

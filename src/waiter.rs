@@ -27,12 +27,7 @@ impl Waiter {
     pub(crate) fn new(connector: Connector, key: &str) -> Self {
         let mut command = redis::cmd("BLPOP");
         command.arg(key).arg(BLOCK_SECS);
-        Self {
-            connector,
-            command,
-            connection: None,
-            tries: 0,
-        }
+        Self { connector, command, connection: None, tries: 0 }
     }
 
     /// Returns when it rang, or when a look is due anyway: after each quiet read and each fault.
@@ -62,10 +57,7 @@ impl Waiter {
             Ok(Err(error)) => return Err(Fault::of(&error)),
             Err(_) => {
                 let reason = "a blocking read was not answered".into();
-                return Err(Fault::Ambiguous {
-                    reason,
-                    timeout: true,
-                });
+                return Err(Fault::Ambiguous { reason, timeout: true });
             }
         }
         self.connection = Some(connection);

@@ -149,22 +149,13 @@ impl<T: Payload, H: Handler<T>> Worker<T, H> {
         policy::lease(self.lease)?;
         if self.concurrency == 0 || self.concurrency > MAX_CONCURRENCY {
             let limit = format!("it takes 1 to {MAX_CONCURRENCY}");
-            return Err(Error::invalid(
-                "concurrency",
-                &self.concurrency.to_string(),
-                limit,
-            ));
+            return Err(Error::invalid("concurrency", &self.concurrency.to_string(), limit));
         }
         let leases = Arc::new(Leases::default());
         let agents = Agents::start(&self.queue, &leases, (self.lease, self.cap), self.polls)?;
         let stop = CancellationToken::new();
-        let handling = Handling {
-            handler: self.handler,
-            leases,
-            lease: self.lease,
-            cap: self.cap,
-            stop,
-        };
+        let handling =
+            Handling { handler: self.handler, leases, lease: self.lease, cap: self.cap, stop };
         let handling = Arc::new(handling);
         let mut claiming = Claiming {
             bell: Waiter::new(
@@ -276,11 +267,7 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
             });
         }
         // Without room the bell is left to others: whoever takes its token has to claim.
-        if left == Left::More || room.is_empty() {
-            Idle::No
-        } else {
-            Idle::Bell(room)
-        }
+        if left == Left::More || room.is_empty() { Idle::No } else { Idle::Bell(room) }
     }
 
     async fn wait(&mut self, idle: Idle) {
@@ -336,9 +323,7 @@ impl<H> Handling<H> {
 }
 
 fn source(error: &Error) -> String {
-    std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
 /// Turns a panic into a failure.
@@ -355,8 +340,7 @@ async fn caught(handled: impl Future<Output = Outcome>) -> Outcome {
 
 fn told(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 async fn settle<T: Payload>(delivery: &Delivery<T>, outcome: &Outcome) {

@@ -1,5 +1,11 @@
 //! The repository tests itself: layers, mates, headers, sizes, key literals, titles.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a repository that cannot be read is untidy"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +17,7 @@ const MAX_LUA_WIDTH: usize = 100;
 /// The modules of `src/`, lowest first: each may import only what stands before it.
 const ORDER: [&[&str]; 5] = [
     // values
-    &[
-        "error", "name", "backoff", "policy", "attempt", "message", "outcome",
-    ],
+    &["error", "name", "backoff", "policy", "attempt", "message", "outcome"],
     // redis
     &["keys", "script", "connect", "store", "waiter"],
     // verbs
@@ -56,10 +60,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == ending)
-            {
+            } else if path.extension().is_some_and(|extension| extension == ending) {
                 found.push(path.strip_prefix(root()).unwrap().to_owned());
             }
         }
@@ -69,19 +70,12 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<PathBuf> {
-    ["src", "tests", "benches", "examples"]
-        .iter()
-        .flat_map(|folder| files(folder, "rs"))
-        .collect()
+    ["src", "tests", "benches", "examples"].iter().flat_map(|folder| files(folder, "rs")).collect()
 }
 
 fn verbs() -> BTreeSet<String> {
     let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
-    files("lua", "lua")
-        .iter()
-        .map(stem)
-        .filter(|stem| stem != "prelude")
-        .collect()
+    files("lua", "lua").iter().map(stem).filter(|stem| stem != "prelude").collect()
 }
 
 #[test]
@@ -97,32 +91,20 @@ fn modules_import_downwards_only() {
         let module = match text.strip_prefix("src/").unwrap().split_once('/') {
             Some(("op", _)) => "op",
             Some(_) => continue,
-            None => text
-                .strip_prefix("src/")
-                .unwrap()
-                .strip_suffix(".rs")
-                .unwrap(),
+            None => text.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap(),
         };
         if module == "lib" {
             continue;
         }
-        let own = rank
-            .get(module)
-            .unwrap_or_else(|| panic!("{module} stands in no layer"));
+        let own = rank.get(module).unwrap_or_else(|| panic!("{module} stands in no layer"));
         let code = read(&path);
         let code = code.split("#[cfg(test)]").next().unwrap();
         for imported in code.split("crate::").skip(1) {
-            let name = imported
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-                .unwrap();
+            let name = imported.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             let Some(theirs) = rank.get(name) else {
                 continue;
             };
-            assert!(
-                theirs <= own,
-                "{text} imports crate::{name}, which stands above it"
-            );
+            assert!(theirs <= own, "{text} imports crate::{name}, which stands above it");
             let sibling = module == "op" && name == "op";
             assert!(!sibling, "{text} imports another verb");
         }
@@ -135,30 +117,14 @@ fn every_script_has_its_mates() {
     let benches = read("benches/ops.rs");
     let verbs = verbs();
     for verb in &verbs {
-        assert!(
-            read(format!("src/op/{verb}.rs")).contains(&format!("lua!(\"{verb}\"")),
-            "{verb}"
-        );
-        assert!(
-            !read(format!("tests/ops/{verb}.rs")).is_empty(),
-            "{verb} has no tests"
-        );
-        assert!(
-            main.contains(&format!("mod {verb};")),
-            "tests/ops/{verb}.rs is not compiled"
-        );
-        assert!(
-            benches.contains(&format!("\"{verb}\"")),
-            "{verb} has no bench group"
-        );
+        assert!(read(format!("src/op/{verb}.rs")).contains(&format!("lua!(\"{verb}\"")), "{verb}");
+        assert!(!read(format!("tests/ops/{verb}.rs")).is_empty(), "{verb} has no tests");
+        assert!(main.contains(&format!("mod {verb};")), "tests/ops/{verb}.rs is not compiled");
+        assert!(benches.contains(&format!("\"{verb}\"")), "{verb} has no bench group");
     }
     for path in files("src/op", "rs") {
         let verb = path.file_stem().unwrap().to_str().unwrap();
-        assert!(
-            verb == "mod" || verbs.contains(verb),
-            "{} has no script",
-            path.display()
-        );
+        assert!(verb == "mod" || verbs.contains(verb), "{} has no script", path.display());
     }
 }
 
@@ -176,19 +142,11 @@ fn keys_used(code: &str, functions: &BTreeMap<String, BTreeSet<String>>) -> BTre
         "ALARM",
         "META",
     ];
-    let code: String = code
-        .lines()
-        .map(|line| line.split("--").next().unwrap())
-        .collect::<Vec<_>>()
-        .join("\n");
-    let words: BTreeSet<&str> = code
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .collect();
-    let mut used: BTreeSet<String> = KEYS
-        .iter()
-        .filter(|key| words.contains(*key))
-        .map(|key| (*key).to_owned())
-        .collect();
+    let code: String =
+        code.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join("\n");
+    let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut used: BTreeSet<String> =
+        KEYS.iter().filter(|key| words.contains(*key)).map(|key| (*key).to_owned()).collect();
     if words.contains("KEYS") {
         used.extend(KEYS.iter().map(|key| (*key).to_owned()));
     }
@@ -222,44 +180,24 @@ fn every_header_matches_its_script() {
     let functions = prelude_functions();
     for verb in verbs() {
         let script = read(format!("lua/{verb}.lua"));
-        let header: Vec<&str> = script
-            .lines()
-            .take_while(|line| line.starts_with("--"))
-            .collect();
+        let header: Vec<&str> = script.lines().take_while(|line| line.starts_with("--")).collect();
         let body = &script[header.iter().map(|line| line.len() + 1).sum::<usize>()..];
-        assert!(
-            header.len() <= MAX_HEADER,
-            "{verb}: the header is longer than {MAX_HEADER} lines"
-        );
-        assert!(
-            header[1].starts_with(&format!("-- {verb}: ")),
-            "{verb}: no purpose"
-        );
+        assert!(header.len() <= MAX_HEADER, "{verb}: the header is longer than {MAX_HEADER} lines");
+        assert!(header[1].starts_with(&format!("-- {verb}: ")), "{verb}: no purpose");
         let field = |name: &str| {
-            let line = header
-                .iter()
-                .find_map(|line| line.strip_prefix(&format!("-- {name}")));
-            line.unwrap_or_else(|| panic!("{verb}: no {name}"))
-                .trim()
-                .to_owned()
+            let line = header.iter().find_map(|line| line.strip_prefix(&format!("-- {name}")));
+            line.unwrap_or_else(|| panic!("{verb}: no {name}")).trim().to_owned()
         };
         for name in ["ARGV", "RETURNS", "COST"] {
             assert!(!field(name).is_empty(), "{verb}: {name} says nothing");
         }
         let told: BTreeSet<String> = field("USES").split(' ').map(str::to_owned).collect();
-        assert_eq!(
-            told,
-            keys_used(body, &functions),
-            "{verb}: USES is not what the body uses"
-        );
+        assert_eq!(told, keys_used(body, &functions), "{verb}: USES is not what the body uses");
         let flags = match field("FLAGS").as_str() {
             "none" => format!("lua!(\"{verb}\")"),
             flags => format!("lua!(\"{verb}\", {})", flags.replace('-', "_")),
         };
-        assert!(
-            read(format!("src/op/{verb}.rs")).contains(&flags),
-            "{verb}: FLAGS differ"
-        );
+        assert!(read(format!("src/op/{verb}.rs")).contains(&flags), "{verb}: FLAGS differ");
     }
 }
 
@@ -267,31 +205,15 @@ fn every_header_matches_its_script() {
 fn scripts_keep_their_rules() {
     for path in files("lua", "lua") {
         let script = read(&path);
-        for banned in [
-            "cjson", "cmsgpack", "struct.", "pcall", "~= nil", "== nil", "\t",
-        ] {
-            assert!(
-                !script.contains(banned),
-                "{} has {banned:?}",
-                path.display()
-            );
+        for banned in ["cjson", "cmsgpack", "struct.", "pcall", "~= nil", "== nil", "\t"] {
+            assert!(!script.contains(banned), "{} has {banned:?}", path.display());
         }
         if path.file_stem().unwrap() != "prelude" {
             assert!(!script.contains("KEYS["), "{} indexes KEYS", path.display());
-            assert!(
-                !script.contains("'TIME'"),
-                "{} reads the clock by itself",
-                path.display()
-            );
+            assert!(!script.contains("'TIME'"), "{} reads the clock by itself", path.display());
         }
-        let wide = script
-            .lines()
-            .find(|line| line.chars().count() > MAX_LUA_WIDTH);
-        assert!(
-            wide.is_none(),
-            "{} has a wide line: {wide:?}",
-            path.display()
-        );
+        let wide = script.lines().find(|line| line.chars().count() > MAX_LUA_WIDTH);
+        assert!(wide.is_none(), "{} has a wide line: {wide:?}", path.display());
     }
 }
 
@@ -302,19 +224,8 @@ fn keys_are_spelt_in_one_place() {
             continue;
         }
         let code = read(&path);
-        for literal in [
-            "rd:{",
-            ":ready\"",
-            ":pending\"",
-            ":bell\"",
-            ":alarm\"",
-            ":meta\"",
-        ] {
-            assert!(
-                !code.contains(literal),
-                "{} spells the key {literal:?}",
-                path.display()
-            );
+        for literal in ["rd:{", ":ready\"", ":pending\"", ":bell\"", ":alarm\"", ":meta\""] {
+            assert!(!code.contains(literal), "{} spells the key {literal:?}", path.display());
         }
     }
 }

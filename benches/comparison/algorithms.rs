@@ -70,11 +70,7 @@ impl Algorithm {
             queue.push_all((0..messages).map(|_| due())).await.unwrap();
             return;
         }
-        let mut connection = server
-            .client()
-            .get_multiplexed_async_connection()
-            .await
-            .unwrap();
+        let mut connection = server.client().get_multiplexed_async_connection().await.unwrap();
         for first in (0..messages).step_by(1000) {
             let mut pipeline = redis::Pipeline::new();
             for id in first..(first + 1000).min(messages) {
@@ -119,11 +115,7 @@ impl Algorithm {
             Self::Redeliver => ("ZCARD", format!("rd:{{{QUEUE}.0}}:scheduled")),
             _ => ("ZCARD", WAITING.to_owned()),
         };
-        redis::cmd(command)
-            .arg(key)
-            .query_async(connection)
-            .await
-            .unwrap()
+        redis::cmd(command).arg(key).query_async(connection).await.unwrap()
     }
 
     pub(crate) async fn ready(self, connection: &mut MultiplexedConnection) -> Vec<String> {
@@ -131,58 +123,29 @@ impl Algorithm {
             Self::Redeliver => format!("rd:{{{QUEUE}.0}}:ready"),
             _ => READY.to_owned(),
         };
-        redis::cmd("LRANGE")
-            .arg(key)
-            .arg(0)
-            .arg(-1)
-            .query_async(connection)
-            .await
-            .unwrap()
+        redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query_async(connection).await.unwrap()
     }
 }
 
 /// A killed task must not be mistaken for a broken one: errors just mean "nothing moved".
 async fn list_loop(connection: &mut MultiplexedConnection) -> bool {
-    let popped = redis::cmd("LPOP")
-        .arg(WAITING)
-        .query_async::<Option<String>>(connection)
-        .await;
+    let popped = redis::cmd("LPOP").arg(WAITING).query_async::<Option<String>>(connection).await;
     let Ok(Some(id)) = popped else { return false };
-    redis::cmd("RPUSH")
-        .arg(READY)
-        .arg(id)
-        .exec_async(connection)
-        .await
-        .is_ok()
+    redis::cmd("RPUSH").arg(READY).arg(id).exec_async(connection).await.is_ok()
 }
 
 async fn due(connection: &mut MultiplexedConnection) -> Vec<String> {
     let mut range = redis::cmd("ZRANGEBYSCORE");
-    range
-        .arg(WAITING)
-        .arg("-inf")
-        .arg(2)
-        .arg("LIMIT")
-        .arg(0)
-        .arg(BATCH);
+    range.arg(WAITING).arg("-inf").arg(2).arg("LIMIT").arg(0).arg(BATCH);
     range.query_async(connection).await.unwrap_or_default()
 }
 
 async fn range(connection: &mut MultiplexedConnection, checked: bool) -> bool {
     let ids = due(connection).await;
     for id in &ids {
-        let removed = redis::cmd("ZREM")
-            .arg(WAITING)
-            .arg(id)
-            .query_async::<i64>(connection)
-            .await;
+        let removed = redis::cmd("ZREM").arg(WAITING).arg(id).query_async::<i64>(connection).await;
         if !checked || removed.is_ok_and(|removed| removed == 1) {
-            redis::cmd("LPUSH")
-                .arg(READY)
-                .arg(id)
-                .exec_async(connection)
-                .await
-                .ok();
+            redis::cmd("LPUSH").arg(READY).arg(id).exec_async(connection).await.ok();
         }
     }
     !ids.is_empty()
@@ -191,46 +154,24 @@ async fn range(connection: &mut MultiplexedConnection, checked: bool) -> bool {
 async fn script(connection: &mut MultiplexedConnection) -> bool {
     let mut call = redis::cmd("EVAL");
     call.arg(ONE_SCRIPT).arg(2).arg(WAITING).arg(READY).arg(2);
-    call.query_async::<i64>(connection)
-        .await
-        .is_ok_and(|moved| moved == 1)
+    call.query_async::<i64>(connection).await.is_ok_and(|moved| moved == 1)
 }
 
 async fn locked(connection: &mut MultiplexedConnection) -> bool {
     let mut lock = redis::cmd("SET");
     lock.arg(LOCK).arg(1).arg("NX").arg("PX").arg(LOCK_MS);
-    if !matches!(
-        lock.query_async::<Option<String>>(connection).await,
-        Ok(Some(_))
-    ) {
+    if !matches!(lock.query_async::<Option<String>>(connection).await, Ok(Some(_))) {
         return false;
     }
     let ids = due(connection).await;
     if !ids.is_empty() {
-        redis::cmd("LPUSH")
-            .arg(READY)
-            .arg(&ids)
-            .exec_async(connection)
-            .await
-            .ok();
-        redis::cmd("ZREM")
-            .arg(WAITING)
-            .arg(&ids)
-            .exec_async(connection)
-            .await
-            .ok();
+        redis::cmd("LPUSH").arg(READY).arg(&ids).exec_async(connection).await.ok();
+        redis::cmd("ZREM").arg(WAITING).arg(&ids).exec_async(connection).await.ok();
     }
-    redis::cmd("DEL")
-        .arg(LOCK)
-        .exec_async(connection)
-        .await
-        .ok();
+    redis::cmd("DEL").arg(LOCK).exec_async(connection).await.ok();
     !ids.is_empty()
 }
 
 async fn redeliver(queue: &Queue<Raw>) -> bool {
-    queue
-        .redeliver(BATCH as u32)
-        .await
-        .is_ok_and(|moved| moved.promoted > 0)
+    queue.redeliver(BATCH as u32).await.is_ok_and(|moved| moved.promoted > 0)
 }

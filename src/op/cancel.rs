@@ -10,15 +10,15 @@ static SCRIPT: Script = lua!("cancel", allow_oom);
 pub(crate) struct Cancel<'a>(pub(crate) &'a [MessageId]);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cancelled {
-    Cancelled,
+pub(crate) enum Removal {
+    Done,
     Missing,
     /// Not done: the call had its one ready message already.
     Deferred,
 }
 
 impl Call for Cancel<'_> {
-    type Reply = Vec<Cancelled>;
+    type Reply = Vec<Removal>;
 
     fn script(&self) -> &'static Script {
         &SCRIPT
@@ -32,9 +32,9 @@ impl Call for Cancel<'_> {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let words = [
-            ("cancelled", Cancelled::Cancelled),
-            ("missing", Cancelled::Missing),
-            ("deferred", Cancelled::Deferred),
+            ("cancelled", Removal::Done),
+            ("missing", Removal::Missing),
+            ("deferred", Removal::Deferred),
         ];
         reply.list()?.map(|item| item.word(&words)).collect()
     }

@@ -63,10 +63,6 @@ impl Call for Check<'_> {
             let id = String::from_utf8_lossy(&id.bytes()?).into_owned();
             findings.push((id, next(&SCRIPT, &mut items)?.word(&words)?));
         }
-        Ok(Step {
-            next: Some(cursor).filter(|cursor| cursor != "0"),
-            seen,
-            findings,
-        })
+        Ok(Step { next: Some(cursor).filter(|cursor| cursor != "0"), seen, findings })
     }
 }

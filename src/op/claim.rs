@@ -58,11 +58,7 @@ impl Call for Claim {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let mut items = reply.list()?;
-        let words = [
-            ("more", Left::More),
-            ("empty", Left::Empty),
-            ("paused", Left::Paused),
-        ];
+        let words = [("more", Left::More), ("empty", Left::Empty), ("paused", Left::Paused)];
         let left = next(&SCRIPT, &mut items)?.word(&words)?;
         let deadline_ms = next(&SCRIPT, &mut items)?.number()?;
         let mut messages = Vec::with_capacity(items.size_hint().0 / 3);
@@ -79,10 +75,6 @@ impl Call for Claim {
                 line: AttemptLine::parse(&line),
             });
         }
-        Ok(Claimed {
-            left,
-            deadline_ms,
-            messages,
-        })
+        Ok(Claimed { left, deadline_ms, messages })
     }
 }

@@ -105,9 +105,7 @@ impl Call for Count {
             }
         }
         let take = |name: &str| {
-            told.get(name)
-                .copied()
-                .ok_or_else(|| Error::reply(SCRIPT.name, ("no", name)))
+            told.get(name).copied().ok_or_else(|| Error::reply(SCRIPT.name, ("no", name)))
         };
         let time = |name: &str| take(name).map(|ms| Some(ms).filter(|ms| *ms > 0));
         Ok(Counts {

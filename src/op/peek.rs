@@ -67,9 +67,6 @@ impl Call for Peek {
                 });
             }
         }
-        Ok(Page {
-            next: Some(next_start).filter(|start| *start > 0),
-            messages,
-        })
+        Ok(Page { next: Some(next_start).filter(|start| *start > 0), messages })
     }
 }

@@ -40,9 +40,6 @@ impl Call for Purge<'_> {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [purged, left] = reply.fixed()?;
-        Ok(Purged {
-            purged: purged.number()?,
-            left: left.number()?,
-        })
+        Ok(Purged { purged: purged.number()?, left: left.number()? })
     }
 }

@@ -45,8 +45,5 @@ fn placed(reply: Reply) -> Result<Placed> {
     }
     let [word, id, state] = reply.fixed()?;
     word.word(&[("duplicate", ())])?;
-    Ok(Placed::Duplicate {
-        id: id.text()?.parse()?,
-        state: state.text()?.parse()?,
-    })
+    Ok(Placed::Duplicate { id: id.text()?.parse()?, state: state.text()?.parse()? })
 }

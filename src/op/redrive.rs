@@ -40,9 +40,6 @@ impl Call for Redrive<'_> {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [redriven, left] = reply.fixed()?;
-        Ok(Redriven {
-            redriven: redriven.number()?,
-            left: left.number()?,
-        })
+        Ok(Redriven { redriven: redriven.number()?, left: left.number()? })
     }
 }

@@ -37,9 +37,6 @@ impl Call for Trim {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [trimmed, more] = reply.fixed()?;
-        Ok(Trimmed {
-            trimmed: trimmed.number()?,
-            more: more.number::<u64>()? > 0,
-        })
+        Ok(Trimmed { trimmed: trimmed.number()?, more: more.number::<u64>()? > 0 })
     }
 }

@@ -27,19 +27,12 @@ impl Scene {
         }
         fixture.queue.destroy().await.unwrap();
         let proxy = Proxy::of(&server);
-        let far = Queue::connect(proxy.url(), fixture.queue.name().as_str())
-            .await
-            .unwrap();
+        let far = Queue::connect(proxy.url(), fixture.queue.name().as_str()).await.unwrap();
         let far = far.with_policy(policy).unwrap();
         // The first push also enters the queue in the registry.
         far.push(Raw::from("first")).await.unwrap();
         let _settled = far.claim(1).await.unwrap().remove(0).ack().await.unwrap();
-        Self {
-            proxy,
-            far,
-            fixture,
-            _server: server,
-        }
+        Self { proxy, far, fixture, _server: server }
     }
 
     /// A message that is held through the proxy; the next answer will be lost.
@@ -90,10 +83,7 @@ async fn bury_is_unknown_when_its_answer_was_lost() {
 async fn release_is_unknown_when_its_answer_was_lost() {
     let scene = Scene::new().await;
     let delivery = scene.held().await;
-    assert_eq!(
-        delivery.release(60 * SECOND).await.unwrap(),
-        Settled::Unknown
-    );
+    assert_eq!(delivery.release(60 * SECOND).await.unwrap(), Settled::Unknown);
     scene.ends_with([0, 1, 0, 0]).await;
     assert_eq!(scene.fixture.counts().await.released, 1);
 }
@@ -123,11 +113,7 @@ async fn push_is_told_as_pushed_once_when_its_answer_was_lost() {
     let scene = Scene::new().await;
     let id = MessageId::generate();
     scene.proxy.arm();
-    let pushed = scene
-        .far
-        .push(Message::new(Raw::from("a")).id(id))
-        .await
-        .unwrap();
+    let pushed = scene.far.push(Message::new(Raw::from("a")).id(id)).await.unwrap();
     assert_eq!(pushed, Pushed::Ready(id));
     scene.ends_with([1, 0, 0, 0]).await;
     assert_eq!(scene.fixture.counts().await.pushed, 2);
@@ -140,11 +126,7 @@ async fn push_is_told_as_pushed_once_when_its_answer_was_lost() {
 
     // What lived before is a duplicate all the same.
     scene.proxy.arm();
-    let pushed = scene
-        .far
-        .push(Message::new(Raw::from("b")).key("k"))
-        .await
-        .unwrap();
+    let pushed = scene.far.push(Message::new(Raw::from("b")).key("k")).await.unwrap();
     assert!(matches!(pushed, Pushed::Duplicate { .. }), "{pushed:?}");
     scene.ends_with([1, 1, 0, 0]).await;
 }
@@ -155,11 +137,7 @@ async fn push_all_is_told_as_pushed_once_when_an_answer_was_lost() {
     scene.proxy.arm();
     let payloads = (0..600).map(|_| Raw::from("a"));
     let pushed = scene.far.push_all(payloads).await.unwrap();
-    assert!(
-        pushed
-            .iter()
-            .all(|pushed| matches!(pushed, Pushed::Ready(_)))
-    );
+    assert!(pushed.iter().all(|pushed| matches!(pushed, Pushed::Ready(_))));
     scene.ends_with([600, 0, 0, 0]).await;
     assert_eq!(scene.fixture.counts().await.pushed, 601);
 }

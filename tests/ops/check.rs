@@ -5,9 +5,7 @@ use crate::fixture::Fixture;
 /// The next cursor, how many ids were seen, and what was found.
 fn check(fixture: &Fixture, place: &str, cursor: &str, limit: &str) -> (String, u64, Vec<String>) {
     let reply: Vec<redis::Value> = fixture.call("check", &[place, cursor, limit]);
-    let mut texts = reply
-        .into_iter()
-        .map(|item| redis::from_redis_value::<String>(item).unwrap());
+    let mut texts = reply.into_iter().map(|item| redis::from_redis_value::<String>(item).unwrap());
     let next = texts.next().unwrap();
     let seen = texts.next().unwrap().parse().unwrap();
     (next, seen, texts.collect())
@@ -21,10 +19,7 @@ fn end(seen: u64, findings: &[&str]) -> (String, u64, Vec<String>) {
 async fn damage(fixture: &Fixture) -> Vec<(String, Damage)> {
     let report = fixture.queue.check(|_| {}).await.unwrap();
     assert_eq!(report.damaged, report.damage.len() as u64);
-    assert_eq!(
-        report.is_clean(),
-        report.damaged == 0 && report.counts.law_holds()
-    );
+    assert_eq!(report.is_clean(), report.damaged == 0 && report.counts.law_holds());
     report.damage
 }
 
@@ -34,14 +29,8 @@ async fn check_finds_nothing_in_a_healthy_queue_and_touches_nothing() {
     let placed = fixture.every_state().await;
     let before = fixture.dump();
     let ready = placed.ready.to_string();
-    assert_eq!(
-        check(&fixture, "messages", "0", "1000"),
-        end(4, &[&ready, "unplaced"])
-    );
-    assert_eq!(
-        check(&fixture, "ready", "0", "1000"),
-        end(1, &[&ready, "listed"])
-    );
+    assert_eq!(check(&fixture, "messages", "0", "1000"), end(4, &[&ready, "unplaced"]));
+    assert_eq!(check(&fixture, "ready", "0", "1000"), end(1, &[&ready, "listed"]));
     for (state, id) in placed.ids() {
         if state != "ready" {
             assert_eq!(check(&fixture, state, "0", "1000"), end(1, &[]));
@@ -49,16 +38,9 @@ async fn check_finds_nothing_in_a_healthy_queue_and_touches_nothing() {
         let id = id.to_string();
         assert_eq!(check(&fixture, "one", &id, "1"), end(1, &[&id, "placed"]));
     }
-    assert_eq!(
-        check(&fixture, "one", "nobody", "1"),
-        end(1, &["nobody", "gone"])
-    );
+    assert_eq!(check(&fixture, "one", "nobody", "1"), end(1, &["nobody", "gone"]));
     let mut told = 0;
-    let report = fixture
-        .queue
-        .check(|looked_at| told = looked_at)
-        .await
-        .unwrap();
+    let report = fixture.queue.check(|looked_at| told = looked_at).await.unwrap();
     assert_eq!((report.looked_at, told), (8, 8));
     assert!(report.is_clean() && report.damage.is_empty());
     assert!(fixture.dump() == before);
@@ -108,16 +90,9 @@ async fn check_reports_an_id_in_two_states_or_twice_in_ready() {
     let scheduled = fixture.key("scheduled");
     fixture.redis::<()>(&["ZADD", &scheduled, "4000000000000", &id]);
     for (place, seen) in [("scheduled", 2), ("dead", 1)] {
-        assert_eq!(
-            check(&fixture, place, "0", "10"),
-            end(seen, &[&id, "twice"])
-        );
+        assert_eq!(check(&fixture, place, "0", "10"), end(seen, &[&id, "twice"]));
     }
-    assert!(
-        check(&fixture, "messages", "0", "10")
-            .2
-            .contains(&"twice".to_owned())
-    );
+    assert!(check(&fixture, "messages", "0", "10").2.contains(&"twice".to_owned()));
     assert_eq!(damage(&fixture).await, [(id.clone(), Damage::Twice)]);
     fixture.redis::<()>(&["ZREM", &scheduled, &id]);
     fixture.assert_law().await;
@@ -137,12 +112,7 @@ async fn check_walks_through_every_place_in_steps() {
     let fixture = Fixture::new().await;
     let ids = fixture.push_many(1500).await;
     let _held = fixture.queue.claim(700).await.unwrap();
-    for (place, expected) in [
-        ("messages", 1500),
-        ("ready", 800),
-        ("pending", 700),
-        ("dead", 0),
-    ] {
+    for (place, expected) in [("messages", 1500), ("ready", 800), ("pending", 700), ("dead", 0)] {
         let (mut cursor, mut seen, mut steps) = ("0".to_owned(), 0, 0);
         loop {
             let (next, count, _) = check(&fixture, place, &cursor, "100");
@@ -155,19 +125,14 @@ async fn check_walks_through_every_place_in_steps() {
     }
     let messages = fixture.key("messages");
     fixture.redis::<()>(&["HDEL", &messages, &ids[1].to_string()]);
-    assert_eq!(
-        damage(&fixture).await,
-        [(ids[1].to_string(), Damage::Ghost)]
-    );
+    assert_eq!(damage(&fixture).await, [(ids[1].to_string(), Damage::Ghost)]);
 }
 
 #[tokio::test]
 async fn check_lists_a_hundred_problems_and_counts_all() {
     let fixture = Fixture::new().await;
     fixture.push("a").await;
-    let ghosts: Vec<_> = (0..150)
-        .map(|_| MessageId::generate().to_string())
-        .collect();
+    let ghosts: Vec<_> = (0..150).map(|_| MessageId::generate().to_string()).collect();
     let key = fixture.key("ready");
     let mut command = vec!["RPUSH", key.as_str()];
     command.extend(ghosts.iter().map(String::as_str));

@@ -18,11 +18,7 @@ async fn claim_hands_out_the_oldest_up_to_its_limit() {
     let first = fixture.queue.claim(2).await.unwrap();
     let rest = fixture.queue.claim(1000).await.unwrap();
     assert_eq!((first.len(), rest.len()), (2, 3));
-    let claimed: Vec<_> = first
-        .iter()
-        .chain(&rest)
-        .map(redeliver::Delivery::id)
-        .collect();
+    let claimed: Vec<_> = first.iter().chain(&rest).map(redeliver::Delivery::id).collect();
     assert_eq!(claimed, ids);
     assert_eq!(rest[0].bytes(), b"2");
     assert!(fixture.queue.claim(1).await.unwrap().is_empty());
@@ -52,20 +48,11 @@ async fn claim_stops_at_its_byte_budget_and_always_takes_one() {
     let payloads = (0..60).map(|_| Raw(vec![b'x'; 97]));
     fixture.queue.push_all(payloads).await.unwrap();
     let mut left = 60;
-    for (bytes, taken) in [
-        ("0", 1),
-        ("199", 1),
-        ("200", 2),
-        ("1600", 16),
-        ("1699", 16),
-        ("1700", 17),
-    ] {
+    for (bytes, taken) in
+        [("0", 1), ("199", 1), ("200", 2), ("1600", 16), ("1699", 16), ("1700", 17)]
+    {
         let reply = claim(&fixture, "1000", bytes, "60000");
-        assert_eq!(
-            (reply[0].as_str(), reply.len()),
-            ("more", 2 + 3 * taken),
-            "{bytes}"
-        );
+        assert_eq!((reply[0].as_str(), reply.len()), ("more", 2 + 3 * taken), "{bytes}");
         left -= taken;
         assert_eq!(fixture.len("ready"), left as u64);
         fixture.assert_law().await;
@@ -90,11 +77,7 @@ async fn claim_sets_the_deadline_that_it_tells() {
 async fn claim_hands_out_the_attempt_line() {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
-    let retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "no")
-        .await;
+    let retried = fixture.claim().await.retry_after(Duration::ZERO, "no").await;
     assert!(retried.is_ok());
     let line = fixture.line_of(id).unwrap();
     assert!(line.starts_with("1 1 3 [["), "{line}");
@@ -105,17 +88,12 @@ async fn claim_hands_out_the_attempt_line() {
 #[tokio::test]
 async fn claim_carries_kind_headers_and_key_of_the_message() {
     let fixture = Fixture::new().await;
-    let message = Message::new(Raw::from("a"))
-        .kind("k")
-        .header("h", "v")
-        .content_type("text/plain");
+    let message =
+        Message::new(Raw::from("a")).kind("k").header("h", "v").content_type("text/plain");
     fixture.queue.push(message).await.unwrap();
     let delivery = fixture.claim().await;
     assert_eq!(delivery.header().kind.as_deref(), Some("k"));
-    assert_eq!(
-        delivery.header().content_type.as_deref(),
-        Some("text/plain")
-    );
+    assert_eq!(delivery.header().content_type.as_deref(), Some("text/plain"));
     assert_eq!(delivery.header().headers["h"], "v");
     fixture.assert_law().await;
 }

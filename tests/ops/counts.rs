@@ -26,14 +26,8 @@ async fn counts_tell_the_heads_of_all_states() {
     let counts = fixture.counts().await;
     assert!(fixture.dump() == before);
     assert_eq!(counts.ready_head, Some(placed.ready));
-    assert_eq!(
-        counts.next_due_ms,
-        fixture.time_of("scheduled", placed.scheduled)
-    );
-    assert_eq!(
-        counts.next_deadline_ms,
-        fixture.time_of("pending", placed.pending)
-    );
+    assert_eq!(counts.next_due_ms, fixture.time_of("scheduled", placed.scheduled));
+    assert_eq!(counts.next_deadline_ms, fixture.time_of("pending", placed.pending));
     assert_eq!(counts.oldest_dead_ms, fixture.time_of("dead", placed.dead));
     assert_eq!((counts.messages, counts.outstanding()), (5, 4));
     assert!(!counts.paused && counts.law_holds());
@@ -47,11 +41,7 @@ async fn counts_follow_every_way_a_message_can_go() {
     let queue = &fixture.queue;
     let mut held = queue.claim(7).await.unwrap();
     let _acked = held.remove(0).ack().await.unwrap();
-    let _retried = held
-        .remove(0)
-        .retry_after(Duration::ZERO, "no")
-        .await
-        .unwrap();
+    let _retried = held.remove(0).retry_after(Duration::ZERO, "no").await.unwrap();
     let _released = held.remove(0).release(3600 * SECOND).await.unwrap();
     for _ in 0..3 {
         let _buried = held.remove(0).bury("hopeless").await.unwrap();
@@ -66,10 +56,7 @@ async fn counts_follow_every_way_a_message_can_go() {
     let counts = fixture.counts().await;
     assert_eq!((counts.pushed, counts.acked, counts.retried), (8, 1, 1));
     assert_eq!((counts.released, counts.buried, counts.died), (1, 3, 0));
-    assert_eq!(
-        (counts.promoted, counts.reclaimed, counts.ghosts),
-        (1, 1, 0)
-    );
+    assert_eq!((counts.promoted, counts.reclaimed, counts.ghosts), (1, 1, 0));
     assert_eq!((counts.cancelled, counts.redriven), (1, 1));
     assert_eq!((counts.purged, counts.trimmed), (1, 1));
     assert_eq!(fixture.states().await, [4, 0, 0, 0]);
@@ -83,11 +70,7 @@ async fn counts_read_damaged_counters_as_zero() {
     for damage in ["", "garbage", "1 2"] {
         fixture.redis::<()>(&["HSET", &fixture.key("meta"), "acked", damage]);
         let counts = fixture.counts().await;
-        assert_eq!(
-            (counts.acked, counts.ready_head),
-            (0, Some(id)),
-            "{damage:?}"
-        );
+        assert_eq!((counts.acked, counts.ready_head), (0, Some(id)), "{damage:?}");
     }
     fixture.assert_law().await;
 }

@@ -34,21 +34,9 @@ async fn destroy_leaves_a_queue_that_can_be_pushed_to_again() {
     fixture.queue.pause().await.unwrap();
     let server = fixture.queue.server().clone();
     assert_eq!(fixture.queue.destroy().await.unwrap(), 1);
-    assert!(
-        !server
-            .queues()
-            .await
-            .unwrap()
-            .contains(fixture.queue.name())
-    );
+    assert!(!server.queues().await.unwrap().contains(fixture.queue.name()));
     fixture.queue.push(message()).await.unwrap();
-    assert!(
-        server
-            .queues()
-            .await
-            .unwrap()
-            .contains(fixture.queue.name())
-    );
+    assert!(server.queues().await.unwrap().contains(fixture.queue.name()));
     assert_eq!(fixture.claim().await.bytes(), b"a");
     assert_eq!(fixture.counts().await.pushed, 1);
     fixture.assert_law().await;

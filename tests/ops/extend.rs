@@ -50,17 +50,7 @@ async fn extend_gives_each_item_its_own_lease() {
     let ids = fixture.push_many(3).await;
     let _held = fixture.queue.claim(3).await.unwrap();
     let [a, b, c] = [0, 1, 2].map(|index: usize| ids[index].to_string());
-    let argv = [
-        a.as_str(),
-        "1",
-        "3600000",
-        &b,
-        "1",
-        "3630000",
-        &c,
-        "1",
-        "3600000",
-    ];
+    let argv = [a.as_str(), "1", "3600000", &b, "1", "3630000", &c, "1", "3600000"];
     let outcomes: Vec<String> = fixture.call("extend", &argv);
     assert_eq!(outcomes, ["extended"; 3]);
     let at = |index: usize| fixture.time_of("pending", ids[index]).unwrap();

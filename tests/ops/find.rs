@@ -12,10 +12,7 @@ async fn find_tells_where_each_message_is_and_touches_nothing() {
     let found = fixture.queue.find(&asked).await.unwrap();
     for ((word, id), found) in placed.ids().iter().zip(&found) {
         let found = found.as_ref().unwrap();
-        assert_eq!(
-            (found.id, found.state),
-            (*id, word.parse::<State>().unwrap())
-        );
+        assert_eq!((found.id, found.state), (*id, word.parse::<State>().unwrap()));
         assert_eq!(found.payload, word.as_bytes());
         let time = (*word != "ready").then(|| fixture.time_of(word, *id).unwrap());
         assert_eq!(found.at_ms, time);
@@ -34,10 +31,7 @@ async fn find_shows_headers_attempt_and_history() {
     let found = fixture.queue.find(&[id, id]).await.unwrap();
     let both = [0, 1].map(|index: usize| found[index].as_ref().unwrap());
     for found in both {
-        assert_eq!(
-            (found.attempt, found.failures, found.max_attempts),
-            (2, 1, 3)
-        );
+        assert_eq!((found.attempt, found.failures, found.max_attempts), (2, 1, 3));
         assert_eq!(found.header.kind.as_deref(), Some("k"));
         assert_eq!(found.header.headers["h"], "v");
         assert_eq!(found.history[0].error, "hopeless");
@@ -59,13 +53,8 @@ async fn find_takes_16_ids_a_call_and_refuses_more() {
     let missing: Vec<Vec<String>> = fixture.call("find", &["", "nobody"]);
     assert_eq!(missing, vec![["missing", "", "", ""]; 2]);
     let found = fixture.queue.find(&ids).await.unwrap();
-    let payloads: Vec<_> = found
-        .into_iter()
-        .map(|found| found.unwrap().payload)
-        .collect();
-    let expected: Vec<_> = (0..40)
-        .map(|number: u32| number.to_string().into_bytes())
-        .collect();
+    let payloads: Vec<_> = found.into_iter().map(|found| found.unwrap().payload).collect();
+    let expected: Vec<_> = (0..40).map(|number: u32| number.to_string().into_bytes()).collect();
     assert_eq!(payloads, expected);
     fixture.assert_law().await;
 }

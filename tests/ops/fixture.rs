@@ -51,10 +51,7 @@ impl TestServer {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(20) {
             let ready = self.client().get_connection().and_then(|mut connection| {
-                redis::cmd("EVAL")
-                    .arg("return 1")
-                    .arg(0)
-                    .query::<i64>(&mut connection)
+                redis::cmd("EVAL").arg("return 1").arg(0).query::<i64>(&mut connection)
             });
             if ready.is_ok() {
                 return;
@@ -145,24 +142,15 @@ impl Fixture {
     pub(crate) async fn on(server: &TestServer, policy: Policy) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("q{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let queue = Queue::connect(&server.url(), &name)
-            .await
-            .unwrap()
-            .with_policy(policy)
-            .unwrap();
+        let queue =
+            Queue::connect(&server.url(), &name).await.unwrap().with_policy(policy).unwrap();
         let redis = server.client().get_connection().unwrap();
-        Self {
-            queue,
-            redis: redis.into(),
-            url: server.url(),
-        }
+        Self { queue, redis: redis.into(), url: server.url() }
     }
 
     /// Another client of the same queue, with a connection of its own.
     pub(crate) async fn other(&self) -> Queue<Raw> {
-        let queue = Queue::connect(&self.url, self.queue.name().as_str())
-            .await
-            .unwrap();
+        let queue = Queue::connect(&self.url, self.queue.name().as_str()).await.unwrap();
         queue.with_policy(self.queue.policy().clone()).unwrap()
     }
 
@@ -209,9 +197,7 @@ impl Fixture {
     /// A script that has to refuse with this code, and to change nothing.
     pub(crate) fn refused(&self, name: &str, argv: &[&str], code: &str) {
         let before = self.dump();
-        let told = self
-            .script(name, argv)
-            .map_err(|error| error.code().map(str::to_owned));
+        let told = self.script(name, argv).map_err(|error| error.code().map(str::to_owned));
         let shown = &argv[..argv.len().min(8)];
         assert_eq!(told, Err(Some(code.to_owned())), "{name} {shown:?}");
         assert!(self.dump() == before, "{name} {shown:?} wrote something");
@@ -246,13 +232,7 @@ impl Fixture {
         let scheduled = self.queue.push(later).await.unwrap().id();
         let ready = self.push("ready").await;
         assert_eq!(self.states().await, [1, 1, 1, 1]);
-        Placed {
-            ready,
-            scheduled,
-            pending,
-            dead,
-            held,
-        }
+        Placed { ready, scheduled, pending, dead, held }
     }
 
     /// Claims the oldest ready message, which has to be this one, and buries it.
@@ -339,9 +319,7 @@ impl Fixture {
 
     /// Every key of the queue with its whole content, for "nothing changed".
     pub(crate) fn dump(&self) -> Vec<Option<Vec<u8>>> {
-        KEYS.iter()
-            .map(|key| self.redis(&["DUMP", &self.key(key)]))
-            .collect()
+        KEYS.iter().map(|key| self.redis(&["DUMP", &self.key(key)])).collect()
     }
 }
 
@@ -350,18 +328,8 @@ pub(crate) fn script_text(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
     let read = |file: &str| std::fs::read_to_string(folder.join(format!("{file}.lua"))).unwrap();
     let body = read(name);
-    let flags = body
-        .lines()
-        .next()
-        .unwrap()
-        .trim_start_matches("-- FLAGS")
-        .trim()
-        .to_owned();
-    let shebang = if flags == "none" {
-        "#!lua".to_owned()
-    } else {
-        format!("#!lua flags={flags}")
-    };
+    let flags = body.lines().next().unwrap().trim_start_matches("-- FLAGS").trim().to_owned();
+    let shebang = if flags == "none" { "#!lua".to_owned() } else { format!("#!lua flags={flags}") };
     format!("{shebang}\n{}{body}", read("prelude"))
 }
 

@@ -24,13 +24,7 @@ async fn claim_drops_a_ghost_and_hands_out_the_others() {
     ghost(&fixture, "ready");
     ghost(&fixture, "ready");
     let claimed = fixture.queue.claim(7).await.unwrap();
-    assert_eq!(
-        claimed
-            .iter()
-            .map(redeliver::Delivery::id)
-            .collect::<Vec<_>>(),
-        ids[..5]
-    );
+    assert_eq!(claimed.iter().map(redeliver::Delivery::id).collect::<Vec<_>>(), ids[..5]);
     assert_eq!(fixture.counts().await.ghosts, 2);
     assert_eq!(fixture.states().await, [15, 0, 5, 0]);
     fixture.assert_law().await;
@@ -41,11 +35,7 @@ async fn claim_drops_attempt_line_and_key_with_a_ghost() {
     let fixture = Fixture::new().await;
     let message = Message::new(Raw::from("a")).key("k");
     let id = fixture.queue.push(message).await.unwrap().id();
-    let retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "no")
-        .await;
+    let retried = fixture.claim().await.retry_after(Duration::ZERO, "no").await;
     assert!(retried.is_ok());
     fixture.redis::<()>(&["HDEL", &fixture.key("messages"), &id.to_string()]);
     assert!(fixture.queue.claim(10).await.unwrap().is_empty());
@@ -110,15 +100,7 @@ async fn redrive_passes_a_dead_ghost_on_to_the_claim_that_drops_it() {
     let fixture = Fixture::new().await;
     let placed = fixture.every_state().await;
     let ghost = ghost(&fixture, "dead");
-    assert_eq!(
-        fixture
-            .queue
-            .dead()
-            .redrive(&[ghost, placed.dead])
-            .await
-            .unwrap(),
-        2
-    );
+    assert_eq!(fixture.queue.dead().redrive(&[ghost, placed.dead]).await.unwrap(), 2);
     assert_eq!(fixture.queue.claim(10).await.unwrap().len(), 2);
     assert_eq!(fixture.counts().await.ghosts, 1);
     assert_eq!(fixture.states().await, [0, 1, 3, 0]);
@@ -135,10 +117,7 @@ async fn cancel_drops_a_ghost_and_counts_it_as_one() {
         assert_eq!(fixture.states().await, [1, 1, 1, 1]);
     }
     let ghost = ghost(&fixture, "dead");
-    assert_eq!(
-        fixture.queue.cancel(&[ghost, placed.ready]).await.unwrap(),
-        [true; 2]
-    );
+    assert_eq!(fixture.queue.cancel(&[ghost, placed.ready]).await.unwrap(), [true; 2]);
     let counts = fixture.counts().await;
     assert_eq!((counts.ghosts, counts.cancelled), (4, 1));
     assert_eq!(fixture.states().await, [0, 1, 1, 1]);
@@ -169,10 +148,7 @@ async fn purge_and_trim_drop_a_ghost_and_count_it_as_one() {
     let swept = fixture.queue.dead().purge_oldest(1, 1).await.unwrap();
     assert_eq!((swept.done, swept.left), (1, 0));
     ghost(&fixture, "dead");
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["10", "60000", "9"]),
-        [1, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["10", "60000", "9"]), [1, 0]);
     let counts = fixture.counts().await;
     assert_eq!((counts.ghosts, counts.purged, counts.trimmed), (3, 0, 0));
     assert_eq!(fixture.states().await, [1, 1, 1, 1]);
@@ -183,10 +159,7 @@ async fn purge_and_trim_drop_a_ghost_and_count_it_as_one() {
 async fn ack_of_a_ghost_counts_no_message() {
     let fixture = Fixture::new().await;
     let ghost = ghost(&fixture, "pending").to_string();
-    assert_eq!(
-        fixture.call::<[String; 1]>("ack", &[&ghost, "1"]),
-        ["acked"]
-    );
+    assert_eq!(fixture.call::<[String; 1]>("ack", &[&ghost, "1"]), ["acked"]);
     let counts = fixture.counts().await;
     assert_eq!((counts.acked, counts.ghosts), (0, 1));
     assert_eq!(fixture.states().await, [0; 4]);

@@ -15,10 +15,7 @@ async fn pause_hands_out_nothing_while_everything_else_goes_on() {
     fixture.age("scheduled", placed.scheduled, 7200 * SECOND);
     assert_eq!(fixture.queue.redeliver(10).await.unwrap().promoted, 1);
     assert_eq!(placed.held.ack().await.unwrap(), Settled::Done);
-    assert_eq!(
-        fixture.queue.dead().redrive(&[placed.dead]).await.unwrap(),
-        1
-    );
+    assert_eq!(fixture.queue.dead().redrive(&[placed.dead]).await.unwrap(), 1);
     assert!(fixture.queue.claim(10).await.unwrap().is_empty());
     assert_eq!(fixture.states().await, [4, 0, 0, 0]);
     fixture.assert_law().await;

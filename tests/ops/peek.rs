@@ -52,21 +52,12 @@ async fn peek_stops_at_its_byte_budget_and_always_shows_one() {
     // Records of 3 + 97 bytes.
     let payloads = (0..60).map(|_| Raw(vec![b'x'; 97]));
     fixture.queue.push_all(payloads).await.unwrap();
-    for (bytes, shown) in [
-        ("0", 1),
-        ("199", 1),
-        ("200", 2),
-        ("1600", 16),
-        ("1700", 17),
-        ("9999", 60),
-    ] {
+    for (bytes, shown) in
+        [("0", 1), ("199", 1), ("200", 2), ("1600", 16), ("1700", 17), ("9999", 60)]
+    {
         let page: Vec<redis::Value> = fixture.call("peek", &["ready", "0", "1000", bytes]);
         assert_eq!(page.len(), 1 + 4 * shown, "{bytes}");
-        let next = if shown == 60 {
-            0
-        } else {
-            i64::try_from(shown).unwrap()
-        };
+        let next = if shown == 60 { 0 } else { i64::try_from(shown).unwrap() };
         assert_eq!(page[0], redis::Value::Int(next), "{bytes}");
     }
     fixture.assert_law().await;
@@ -80,10 +71,7 @@ async fn peek_shows_a_ghost_to_scripts_and_leaves_it_out_of_pages() {
     fixture.redis::<()>(&["LPUSH", &fixture.key("ready"), &ghost]);
     let page: (i64, String, String, String, String) =
         fixture.call("peek", &["ready", "0", "1", "0"]);
-    assert_eq!(
-        page,
-        (1, ghost, String::new(), String::new(), String::new())
-    );
+    assert_eq!(page, (1, ghost, String::new(), String::new(), String::new()));
     let page = fixture.queue.peek(State::Ready, 0, 10).await.unwrap();
     assert_eq!(page.messages.len(), 1);
     assert_eq!(page.messages[0].id, id);
@@ -126,19 +114,11 @@ async fn peek_shows_1000_messages_and_refuses_more() {
 async fn peek_shows_what_a_message_has_been_through() {
     let fixture = Fixture::new().await;
     fixture.push("a").await;
-    let _retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "one")
-        .await
-        .unwrap();
+    let _retried = fixture.claim().await.retry_after(Duration::ZERO, "one").await.unwrap();
     let _released = fixture.claim().await.release(60 * SECOND).await.unwrap();
     let page = fixture.queue.peek(State::Scheduled, 0, 1).await.unwrap();
     let message = &page.messages[0];
-    assert_eq!(
-        (message.attempt, message.failures, message.max_attempts),
-        (3, 1, 3)
-    );
+    assert_eq!((message.attempt, message.failures, message.max_attempts), (3, 1, 3));
     assert_eq!(message.history[0].error, "one");
     fixture.assert_law().await;
 }

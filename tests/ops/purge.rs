@@ -9,13 +9,7 @@ const ALWAYS: &str = "9000000000000";
 async fn purge_removes_the_named_dead_letters_for_good() {
     let fixture = Fixture::new().await;
     let placed = fixture.every_state().await;
-    let ids = [
-        placed.dead,
-        placed.ready,
-        placed.scheduled,
-        placed.pending,
-        placed.dead,
-    ];
+    let ids = [placed.dead, placed.ready, placed.scheduled, placed.pending, placed.dead];
     assert_eq!(fixture.queue.dead().purge(&ids).await.unwrap(), 1);
     assert_eq!(fixture.states().await, [1, 1, 1, 0]);
     assert_eq!(fixture.len("attempts"), 0);
@@ -70,15 +64,9 @@ async fn purge_takes_1000_messages_and_refuses_more() {
     let mut argv = vec!["1000", ALWAYS];
     argv.extend(ids.iter().map(String::as_str));
     fixture.refused("purge", &argv, "BADARG");
-    for bad in [
-        ["0", "1"],
-        ["1001", "1"],
-        ["-1", "1"],
-        ["1.5", "1"],
-        ["1", "-1"],
-        ["1", "1e3"],
-        ["1", ""],
-    ] {
+    for bad in
+        [["0", "1"], ["1001", "1"], ["-1", "1"], ["1.5", "1"], ["1", "-1"], ["1", "1e3"], ["1", ""]]
+    {
         fixture.refused("purge", &bad, "BADARG");
     }
     fixture.refused("purge", &["1"], "BADARG");

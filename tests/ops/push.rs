@@ -42,20 +42,7 @@ async fn push_takes_an_absolute_due_time_and_a_past_one_means_now() {
     let fixture = Fixture::new().await;
     let at = fixture.now_us() / 1000 + 60_000;
     let due = format!("@{at}");
-    let argv = [
-        "1",
-        "0\n\n",
-        "",
-        due.as_str(),
-        "2",
-        "0\n\n",
-        "",
-        "@0",
-        "3",
-        "0\n\n",
-        "",
-        "@1",
-    ];
+    let argv = ["1", "0\n\n", "", due.as_str(), "2", "0\n\n", "", "@0", "3", "0\n\n", "", "@1"];
     let outcomes: Vec<String> = fixture.call("push", &argv);
     assert_eq!(outcomes, ["scheduled", "ready", "ready"]);
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(at);
@@ -63,10 +50,7 @@ async fn push_takes_an_absolute_due_time_and_a_past_one_means_now() {
     let pushed = fixture.queue.push(message().at(time)).await.unwrap();
     assert_eq!(fixture.time_of("scheduled", pushed.id()), Some(at));
     let past = message().at(SystemTime::UNIX_EPOCH);
-    assert!(matches!(
-        fixture.queue.push(past).await.unwrap(),
-        Pushed::Ready(_)
-    ));
+    assert!(matches!(fixture.queue.push(past).await.unwrap(), Pushed::Ready(_)));
     assert_eq!(fixture.states().await, [3, 2, 0, 0]);
     fixture.assert_law().await;
 }
@@ -78,11 +62,7 @@ async fn push_keeps_its_order_among_equal_due_times() {
     let message = || Message::new(Raw::from("a")).at(at);
     let mut ids = Vec::new();
     for _ in 0..4 {
-        let pushed = fixture
-            .queue
-            .push_all((0..10).map(|_| message()))
-            .await
-            .unwrap();
+        let pushed = fixture.queue.push_all((0..10).map(|_| message())).await.unwrap();
         ids.extend(pushed.into_iter().map(Pushed::id));
     }
     for id in &ids {
@@ -118,13 +98,7 @@ async fn push_from_many_tasks_answers_each_its_own() {
     }
     for (number, pushed) in pushes.join_all().await {
         assert_eq!(matches!(pushed, Pushed::Scheduled(_)), number % 2 == 1);
-        let found = fixture
-            .queue
-            .find(&[pushed.id()])
-            .await
-            .unwrap()
-            .remove(0)
-            .unwrap();
+        let found = fixture.queue.find(&[pushed.id()]).await.unwrap().remove(0).unwrap();
         assert_eq!(found.payload, [number]);
     }
     assert_eq!(fixture.states().await, [100, 100, 0, 0]);
@@ -149,9 +123,7 @@ async fn push_changes_nothing_when_its_id_lives() {
 #[tokio::test]
 async fn push_takes_the_first_of_an_id_that_its_batch_names_twice() {
     let fixture = Fixture::new().await;
-    let argv = [
-        "1", "0\n\na", "", "0", "1", "0\n\nb", "k", "60000", "2", "0\n\nc", "k", "60000",
-    ];
+    let argv = ["1", "0\n\na", "", "0", "1", "0\n\nb", "k", "60000", "2", "0\n\nc", "k", "60000"];
     let outcomes: (String, Vec<String>, String) = fixture.call("push", &argv);
     let duplicate = ["duplicate", "1", "ready"].map(str::to_owned).to_vec();
     assert_eq!(outcomes, ("ready".into(), duplicate, "scheduled".into()));
@@ -164,9 +136,7 @@ async fn push_takes_the_first_of_an_id_that_its_batch_names_twice() {
 #[tokio::test]
 async fn push_takes_the_first_of_a_key_that_its_batch_names_twice() {
     let fixture = Fixture::new().await;
-    let argv = [
-        "1", "0\n\na", "k", "60000", "2", "0\n\nb", "k", "0", "3", "0\n\nc", "", "0",
-    ];
+    let argv = ["1", "0\n\na", "k", "60000", "2", "0\n\nb", "k", "0", "3", "0\n\nc", "", "0"];
     let outcomes: (String, Vec<String>, String) = fixture.call("push", &argv);
     let duplicate = ["duplicate", "1", "scheduled"].map(str::to_owned).to_vec();
     assert_eq!(outcomes, ("scheduled".into(), duplicate, "ready".into()));
@@ -188,12 +158,7 @@ async fn push_tells_id_and_state_of_the_message_that_holds_its_key() {
     let delayed = keyed("scheduled").delay(60 * SECOND);
     let scheduled = queue.push(delayed).await.unwrap().id();
     let before = fixture.dump();
-    let firsts = [
-        ("ready", ready),
-        ("scheduled", scheduled),
-        ("pending", pending),
-        ("dead", dead),
-    ];
+    let firsts = [("ready", ready), ("scheduled", scheduled), ("pending", pending), ("dead", dead)];
     for (state, id) in firsts {
         let again = queue.push(keyed(state)).await.unwrap();
         let state = state.parse().unwrap();
@@ -211,10 +176,7 @@ async fn push_finds_a_key_free_when_its_message_is_gone() {
     for way in ["ack", "cancel", "purge", "trim", "destroy"] {
         let message = Message::new(Raw::from("a")).key("k");
         let pushed = fixture.queue.push(message).await.unwrap();
-        assert!(
-            matches!(pushed, Pushed::Ready(_)),
-            "after {way}: {pushed:?}"
-        );
+        assert!(matches!(pushed, Pushed::Ready(_)), "after {way}: {pushed:?}");
         let id = pushed.id();
         match way {
             "ack" => assert_eq!(fixture.claim().await.ack().await.unwrap(), Settled::Done),
@@ -225,10 +187,7 @@ async fn push_finds_a_key_free_when_its_message_is_gone() {
             }
             "trim" => {
                 fixture.bury(id).await;
-                assert_eq!(
-                    fixture.call::<[u64; 2]>("trim", &["10", "60000", "0"]),
-                    [1, 0]
-                );
+                assert_eq!(fixture.call::<[u64; 2]>("trim", &["10", "60000", "0"]), [1, 0]);
             }
             _ => assert_eq!(fixture.queue.destroy().await.unwrap(), 1),
         }
@@ -244,10 +203,7 @@ async fn push_creates_the_message_again_when_its_id_is_gone() {
     let id = MessageId::generate();
     for _ in 0..2 {
         let message = Message::new(Raw::from("a")).id(id);
-        assert_eq!(
-            fixture.queue.push(message).await.unwrap(),
-            Pushed::Ready(id)
-        );
+        assert_eq!(fixture.queue.push(message).await.unwrap(), Pushed::Ready(id));
         assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]);
         fixture.assert_law().await;
     }

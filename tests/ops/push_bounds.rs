@@ -41,9 +41,8 @@ async fn push_refuses_any_other_form_of_due_time() {
 async fn push_takes_1000_items_and_refuses_more() {
     let fixture = Fixture::new().await;
     fixture.push("a").await;
-    let items: Vec<_> = (0..=1000)
-        .map(|id| [id.to_string(), "0\n\n".into(), String::new(), "0".into()])
-        .collect();
+    let items: Vec<_> =
+        (0..=1000).map(|id| [id.to_string(), "0\n\n".into(), String::new(), "0".into()]).collect();
     let argv: Vec<_> = items.iter().flatten().map(String::as_str).collect();
     fixture.refused("push", &argv, "BADARG");
     fixture.refused("push", &argv[..5], "BADARG");
@@ -59,14 +58,7 @@ async fn push_takes_1000_items_and_refuses_more() {
 async fn push_takes_1000_items_when_each_is_delayed_and_keyed() {
     let fixture = Fixture::new().await;
     let items: Vec<_> = (0..1000)
-        .map(|id| {
-            [
-                id.to_string(),
-                "0\n\n".into(),
-                format!("key {id}"),
-                (60_000 + id).to_string(),
-            ]
-        })
+        .map(|id| [id.to_string(), "0\n\n".into(), format!("key {id}"), (60_000 + id).to_string()])
         .collect();
     let argv: Vec<_> = items.iter().flatten().map(String::as_str).collect();
     let outcomes: Vec<String> = fixture.call("push", &argv);
@@ -82,13 +74,7 @@ async fn push_takes_1000_items_when_each_is_delayed_and_keyed() {
 async fn push_carries_any_bytes() {
     let fixture = Fixture::new().await;
     let all: Vec<u8> = (0..=255).collect();
-    for payload in [
-        all,
-        vec![],
-        b"\n\n".to_vec(),
-        b"3\n{}\n".to_vec(),
-        vec![0; 3],
-    ] {
+    for payload in [all, vec![], b"\n\n".to_vec(), b"3\n{}\n".to_vec(), vec![0; 3]] {
         fixture.queue.push(Raw(payload.clone())).await.unwrap();
         let delivery = fixture.claim().await;
         assert_eq!(delivery.bytes(), payload);
@@ -106,16 +92,7 @@ async fn push_takes_a_payload_at_the_limit_and_refuses_one_above() {
     let before = fixture.dump();
     let above = || Raw(vec![255; DEFAULT_PAYLOAD_LIMIT + 1]);
     let refused = fixture.queue.push(above()).await.unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            Error::Invalid {
-                what: "payload",
-                ..
-            }
-        ),
-        "{refused}"
-    );
+    assert!(matches!(refused, Error::Invalid { what: "payload", .. }), "{refused}");
     // A list is checked whole before anything is sent.
     let list = [Raw::from("small"), above()];
     assert!(fixture.queue.push_all(list).await.unwrap_err().is_invalid());
@@ -197,16 +174,7 @@ async fn push_reaches_no_queue_of_a_hostile_name() {
     ];
     for name in names {
         let refused = server.queue::<Raw>(name).unwrap_err();
-        assert!(
-            matches!(
-                refused,
-                Error::Invalid {
-                    what: "queue name",
-                    ..
-                }
-            ),
-            "{name:?}"
-        );
+        assert!(matches!(refused, Error::Invalid { what: "queue name", .. }), "{name:?}");
     }
     let name = format!("A-z_0.:{}", "n".repeat(57));
     let queue = server.queue::<Raw>(&name).unwrap();

@@ -16,13 +16,8 @@ pub(crate) enum Verb {
     Extend,
 }
 
-pub(crate) const VERBS: [Verb; 5] = [
-    Verb::Ack,
-    Verb::Retry,
-    Verb::Bury,
-    Verb::Release,
-    Verb::Extend,
-];
+pub(crate) const VERBS: [Verb; 5] =
+    [Verb::Ack, Verb::Retry, Verb::Bury, Verb::Release, Verb::Extend];
 
 impl Verb {
     pub(crate) fn name(self) -> &'static str {
@@ -58,17 +53,14 @@ impl Verb {
     }
 
     fn settle(self, fixture: &Fixture, receipts: &[(&str, u64)]) -> Vec<String> {
-        let items: Vec<_> = receipts
-            .iter()
-            .flat_map(|(id, attempt)| self.item(id, *attempt))
-            .collect();
+        let items: Vec<_> =
+            receipts.iter().flat_map(|(id, attempt)| self.item(id, *attempt)).collect();
         let argv: Vec<_> = items.iter().map(String::as_str).collect();
         fixture.call(self.name(), &argv)
     }
 
     fn settle_one(self, fixture: &Fixture, id: MessageId, attempt: u64) -> String {
-        self.settle(fixture, &[(&id.to_string(), attempt)])
-            .remove(0)
+        self.settle(fixture, &[(&id.to_string(), attempt)]).remove(0)
     }
 
     /// It has to answer `lost`, and to change nothing.
@@ -110,10 +102,7 @@ pub(crate) async fn lost_after_redelivery(verb: Verb) {
 pub(crate) async fn lost_after_release(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
-    assert_eq!(
-        fixture.claim().await.release(Duration::ZERO).await.unwrap(),
-        Settled::Done
-    );
+    assert_eq!(fixture.claim().await.release(Duration::ZERO).await.unwrap(), Settled::Done);
     verb.loses(&fixture, id, 1);
     assert_eq!(fixture.claim().await.attempt(), 2);
     verb.loses(&fixture, id, 1);
@@ -141,10 +130,7 @@ pub(crate) async fn lost_for_a_later_message_of_the_same_key(verb: Verb) {
     let first = push().await.unwrap().id();
     assert_eq!(fixture.claim().await.ack().await.unwrap(), Settled::Done);
     let second = push().await.unwrap();
-    assert!(
-        matches!(second, Pushed::Ready(id) if id != first),
-        "{second:?}"
-    );
+    assert!(matches!(second, Pushed::Ready(id) if id != first), "{second:?}");
     let _held = fixture.claim().await;
     verb.loses(&fixture, first, 1);
     assert_eq!(verb.settle_one(&fixture, second.id(), 1), verb.done());
@@ -153,12 +139,7 @@ pub(crate) async fn lost_for_a_later_message_of_the_same_key(verb: Verb) {
 
 pub(crate) async fn settles_once_when_a_batch_names_a_receipt_twice(verb: Verb) {
     let fixture = Fixture::new().await;
-    let ids: Vec<_> = fixture
-        .push_many(2)
-        .await
-        .iter()
-        .map(MessageId::to_string)
-        .collect();
+    let ids: Vec<_> = fixture.push_many(2).await.iter().map(MessageId::to_string).collect();
     let [one, two] = &ids[..] else { unreachable!() };
     let _held = fixture.queue.claim(2).await.unwrap();
     let outcomes = verb.settle(&fixture, &[(one, 2), (one, 1), (two, 1), (one, 1)]);
@@ -200,22 +181,14 @@ pub(crate) async fn bounded(verb: Verb) {
             assert_eq!(fixture.call::<Vec<String>>(verb.name(), &argv), ["lost"]);
         }
     }
-    for id in [
-        placed.ready,
-        placed.scheduled,
-        placed.dead,
-        MessageId::generate(),
-    ] {
+    for id in [placed.ready, placed.scheduled, placed.dead, MessageId::generate()] {
         verb.loses(&fixture, id, 1);
     }
     let none: Vec<String> = fixture.call(verb.name(), &[]);
     assert!(none.is_empty());
 
     let item = verb.item(&id, 1);
-    let argv: Vec<_> = std::iter::repeat_n(&item, 1001)
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let argv: Vec<_> = std::iter::repeat_n(&item, 1001).flatten().map(String::as_str).collect();
     fixture.refused(verb.name(), &argv, "BADARG");
     fixture.refused(verb.name(), &argv[..=item.len()], "BADARG");
     let outcomes: Vec<String> = fixture.call(verb.name(), &argv[item.len()..]);
@@ -230,16 +203,9 @@ pub(crate) async fn refuses_a_line_that_does_not_fit(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await.to_string();
     let _held = fixture.claim().await;
-    for line in [
-        "",
-        "garbage",
-        "0 1 3",
-        "2 1 3",
-        "1 1",
-        "-1 1 3",
-        "1  1 3",
-        "99999999999999999999 1 3",
-    ] {
+    for line in
+        ["", "garbage", "0 1 3", "2 1 3", "1 1", "-1 1 3", "1  1 3", "99999999999999999999 1 3"]
+    {
         let mut item = verb.item(&id, 1);
         line.clone_into(&mut item[2]);
         let argv: Vec<_> = item.iter().map(String::as_str).collect();
@@ -257,18 +223,9 @@ pub(crate) async fn refuses_other_forms_of_time(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await.to_string();
     let _held = fixture.claim().await;
-    for time in [
-        "",
-        "-5",
-        "0x10",
-        "1.5",
-        "1e3",
-        " 1",
-        "1 ",
-        "@1",
-        "9007199254740991",
-        "9007199254740992",
-    ] {
+    for time in
+        ["", "-5", "0x10", "1.5", "1e3", " 1", "1 ", "@1", "9007199254740991", "9007199254740992"]
+    {
         let mut item = verb.item(&id, 1);
         time.clone_into(item.last_mut().unwrap());
         let argv: Vec<_> = item.iter().map(String::as_str).collect();

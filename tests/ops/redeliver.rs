@@ -77,10 +77,7 @@ async fn redeliver_puts_the_overdue_at_the_tail_with_a_failure_more() {
     assert_eq!(fixture.counts().await.reclaimed, 1);
     assert_eq!(fixture.claim().await.attempt(), 1);
     let delivery = fixture.claim().await;
-    assert_eq!(
-        (delivery.id(), delivery.attempt(), delivery.failures()),
-        (id, 2, 1)
-    );
+    assert_eq!((delivery.id(), delivery.attempt(), delivery.failures()), (id, 2, 1));
     fixture.assert_law().await;
 }
 
@@ -107,10 +104,7 @@ async fn redeliver_buries_when_the_failures_are_spent() {
         let moved = fixture.queue.redeliver(10).await.unwrap();
         let dead = u64::from(failures == 3);
         assert_eq!((moved.reclaimed, moved.died), (1 - dead, dead));
-        assert_eq!(
-            fixture.line_of(id),
-            Some(format!("{failures} {failures} 3"))
-        );
+        assert_eq!(fixture.line_of(id), Some(format!("{failures} {failures} 3")));
         fixture.assert_law().await;
     }
     assert_eq!(fixture.states().await, [0, 0, 0, 1]);
@@ -127,10 +121,7 @@ async fn redeliver_never_buries_a_message_without_a_limit() {
         let _held = fixture.claim().await;
         fixture.age("pending", id, HOUR);
         assert_eq!(fixture.queue.redeliver(10).await.unwrap().reclaimed, 1);
-        assert_eq!(
-            fixture.line_of(id),
-            Some(format!("{failures} {failures} 0"))
-        );
+        assert_eq!(fixture.line_of(id), Some(format!("{failures} {failures} 0")));
     }
     assert_eq!(fixture.states().await, [1, 0, 0, 0]);
     fixture.assert_law().await;
@@ -140,11 +131,7 @@ async fn redeliver_never_buries_a_message_without_a_limit() {
 async fn redeliver_keeps_the_history() {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
-    let retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "one two")
-        .await;
+    let retried = fixture.claim().await.retry_after(Duration::ZERO, "one two").await;
     assert!(retried.is_ok());
     let line = fixture.line_of(id).unwrap();
     let _held = fixture.claim().await;
@@ -210,10 +197,7 @@ async fn redeliver_stops_reading_records_at_its_byte_budget() {
     }
     // Sixteen records are more than 2 MiB.
     for (reclaimed, more) in [(16, 1), (16, 1), (8, 0)] {
-        assert_eq!(
-            redeliver(&fixture, "1000", "p")[..5],
-            [0, reclaimed, 0, 0, more]
-        );
+        assert_eq!(redeliver(&fixture, "1000", "p")[..5], [0, reclaimed, 0, 0, more]);
         fixture.assert_law().await;
     }
     assert_eq!(fixture.states().await, [40, 0, 0, 0]);
@@ -331,9 +315,8 @@ async fn redeliver_without_a_name_is_told_the_time_and_watches_nothing() {
     let fixture = Fixture::new().await;
     let id = schedule(&fixture, 1, HOUR).await[0];
     let watches = |poller: &str| redeliver(&fixture, "10", poller)[5] < MAX_IDLE;
-    let told = undisturbed(&fixture, id, |_| {
-        ["", "", "", "", "p1", "p2", "p3", "p4", ""].map(watches)
-    });
+    let told =
+        undisturbed(&fixture, id, |_| ["", "", "", "", "p1", "p2", "p3", "p4", ""].map(watches));
     let expected = [true, true, true, true, true, true, true, false, true];
     assert_eq!(told, expected);
     fixture.assert_law().await;

@@ -104,15 +104,9 @@ async fn redrive_takes_1000_messages_and_refuses_more() {
     let mut argv = vec!["1000", ALWAYS];
     argv.extend(ids.iter().map(String::as_str));
     fixture.refused("redrive", &argv, "BADARG");
-    for bad in [
-        ["0", "1"],
-        ["1001", "1"],
-        ["-1", "1"],
-        ["1.5", "1"],
-        ["1", "-1"],
-        ["1", "1e3"],
-        ["1", ""],
-    ] {
+    for bad in
+        [["0", "1"], ["1001", "1"], ["-1", "1"], ["1.5", "1"], ["1", "-1"], ["1", "1e3"], ["1", ""]]
+    {
         fixture.refused("redrive", &bad, "BADARG");
     }
     fixture.refused("redrive", &["1"], "BADARG");
@@ -120,15 +114,9 @@ async fn redrive_takes_1000_messages_and_refuses_more() {
         let refused = fixture.queue.dead().redrive_oldest(limit, 1).await;
         assert!(refused.unwrap_err().is_invalid());
     }
-    assert_eq!(
-        fixture.call::<[u64; 2]>("redrive", &argv[..1002]),
-        [1000, 1]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("redrive", &argv[..1002]), [1000, 1]);
     fixture.assert_law().await;
-    assert_eq!(
-        fixture.call::<[u64; 2]>("redrive", &["1000", ALWAYS]),
-        [1, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("redrive", &["1000", ALWAYS]), [1, 0]);
     assert_eq!(fixture.states().await, [1001, 0, 0, 0]);
     fixture.assert_law().await;
 }

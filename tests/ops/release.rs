@@ -13,10 +13,7 @@ async fn release_puts_the_message_at_the_head_of_ready_and_spends_no_failure() {
         let delivery = fixture.claim().await;
         assert_eq!((delivery.id(), delivery.attempt()), (ids[0], attempt));
         assert_eq!(delivery.failures(), 0);
-        assert_eq!(
-            delivery.release(Duration::ZERO).await.unwrap(),
-            Settled::Done
-        );
+        assert_eq!(delivery.release(Duration::ZERO).await.unwrap(), Settled::Done);
         fixture.assert_law().await;
     }
     assert_eq!(fixture.states().await, [3, 0, 0, 0]);
@@ -32,10 +29,7 @@ async fn release_schedules_the_message_with_a_delay() {
     assert_eq!(delivery.release(60 * SECOND).await.unwrap(), Settled::Done);
     let latest = fixture.now_us() / 1000;
     let due = fixture.time_of("scheduled", id).unwrap();
-    assert!(
-        (earliest + 60_000..=latest + 60_000).contains(&due),
-        "{due}"
-    );
+    assert!((earliest + 60_000..=latest + 60_000).contains(&due), "{due}");
     assert_eq!(fixture.states().await, [0, 1, 0, 0]);
     fixture.assert_law().await;
 }
@@ -58,16 +52,8 @@ async fn release_keeps_the_order_of_its_batch_at_the_head() {
 async fn release_keeps_failures_and_history() {
     let fixture = Fixture::new().await;
     fixture.push("a").await;
-    let _retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "one")
-        .await
-        .unwrap();
-    assert_eq!(
-        fixture.claim().await.release(Duration::ZERO).await.unwrap(),
-        Settled::Done
-    );
+    let _retried = fixture.claim().await.retry_after(Duration::ZERO, "one").await.unwrap();
+    assert_eq!(fixture.claim().await.release(Duration::ZERO).await.unwrap(), Settled::Done);
     let delivery = fixture.claim().await;
     assert_eq!((delivery.attempt(), delivery.failures()), (3, 1));
     assert_eq!(delivery.history()[0].error, "one");
@@ -97,15 +83,7 @@ async fn release_refuses_a_delay_above_ten_years() {
     let fixture = Fixture::new().await;
     fixture.push("a").await;
     let above = redeliver::MAX_DELAY + Duration::from_millis(1);
-    assert!(
-        fixture
-            .claim()
-            .await
-            .release(above)
-            .await
-            .unwrap_err()
-            .is_invalid()
-    );
+    assert!(fixture.claim().await.release(above).await.unwrap_err().is_invalid());
     assert_eq!(fixture.states().await, [0, 0, 1, 0]);
     fixture.assert_law().await;
 }

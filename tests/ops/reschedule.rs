@@ -10,11 +10,7 @@ async fn reschedule_moves_a_waiting_message_to_another_time() {
     let placed = fixture.every_state().await;
     let ids = [placed.ready, placed.scheduled];
     let earliest = fixture.now_us() / 1000 + 60_000;
-    let outcomes = fixture
-        .queue
-        .reschedule(&ids, Due::After(60 * SECOND))
-        .await
-        .unwrap();
+    let outcomes = fixture.queue.reschedule(&ids, Due::After(60 * SECOND)).await.unwrap();
     let latest = fixture.now_us() / 1000 + 60_000;
     assert_eq!(outcomes, [Rescheduled::Scheduled; 2]);
     for id in ids {
@@ -35,10 +31,7 @@ async fn reschedule_to_now_or_the_past_means_ready() {
     assert_eq!(outcomes, [Rescheduled::Ready; 2]);
     let order = [placed.ready, placed.scheduled].map(|id| id.to_string());
     assert_eq!(fixture.ids("ready"), order);
-    let again = fixture
-        .queue
-        .reschedule(&ids, Due::After(Duration::ZERO))
-        .await;
+    let again = fixture.queue.reschedule(&ids, Due::After(Duration::ZERO)).await;
     assert_eq!(again.unwrap(), [Rescheduled::Ready; 2]);
     assert_eq!(fixture.ids("ready"), order);
     fixture.assert_law().await;
@@ -50,19 +43,8 @@ async fn reschedule_leaves_pending_dead_and_missing_ones_alone() {
     let placed = fixture.every_state().await;
     let ids = [placed.pending, placed.dead, MessageId::generate()];
     let before = fixture.dump();
-    let outcomes = fixture
-        .queue
-        .reschedule(&ids, Due::After(SECOND))
-        .await
-        .unwrap();
-    assert_eq!(
-        outcomes,
-        [
-            Rescheduled::Pending,
-            Rescheduled::Dead,
-            Rescheduled::Missing
-        ]
-    );
+    let outcomes = fixture.queue.reschedule(&ids, Due::After(SECOND)).await.unwrap();
+    assert_eq!(outcomes, [Rescheduled::Pending, Rescheduled::Dead, Rescheduled::Missing]);
     assert!(fixture.dump() == before);
     assert_eq!(placed.held.ack().await.unwrap(), Settled::Done);
     fixture.assert_law().await;
@@ -75,10 +57,7 @@ async fn reschedule_takes_absolute_times_and_the_first_of_an_id() {
     let id = placed.scheduled.to_string();
     let outcomes: Vec<String> = fixture.call("reschedule", &[&id, "@4000000000000", &id, "0"]);
     assert_eq!(outcomes, ["scheduled", "missing"]);
-    assert_eq!(
-        fixture.time_of("scheduled", placed.scheduled),
-        Some(4_000_000_000_000)
-    );
+    assert_eq!(fixture.time_of("scheduled", placed.scheduled), Some(4_000_000_000_000));
     assert_eq!(fixture.states().await, [1, 1, 1, 1]);
     fixture.assert_law().await;
 }
@@ -93,11 +72,7 @@ async fn reschedule_defers_all_ready_ids_of_a_call_but_the_first() {
     assert_eq!(outcomes, ["scheduled", "deferred", "ready", "deferred"]);
     assert_eq!(fixture.ids("ready"), [b, c, d]);
     fixture.assert_law().await;
-    let outcomes = fixture
-        .queue
-        .reschedule(&ids, Due::After(60 * SECOND))
-        .await
-        .unwrap();
+    let outcomes = fixture.queue.reschedule(&ids, Due::After(60 * SECOND)).await.unwrap();
     assert_eq!(outcomes, [Rescheduled::Scheduled; 4]);
     assert_eq!(fixture.states().await, [0, 4, 0, 0]);
     fixture.assert_law().await;
@@ -150,15 +125,8 @@ async fn reschedule_refuses_any_other_form_of_due_time() {
 async fn reschedule_takes_1000_items_and_refuses_more() {
     let fixture = Fixture::new().await;
     let later = || Message::new(Raw::from("a")).delay(60 * SECOND);
-    let pushed = fixture
-        .queue
-        .push_all((0..1001).map(|_| later()))
-        .await
-        .unwrap();
-    let items: Vec<_> = pushed
-        .iter()
-        .map(|it| [it.id().to_string(), "90000".into()])
-        .collect();
+    let pushed = fixture.queue.push_all((0..1001).map(|_| later())).await.unwrap();
+    let items: Vec<_> = pushed.iter().map(|it| [it.id().to_string(), "90000".into()]).collect();
     let argv: Vec<_> = items.iter().flatten().map(String::as_str).collect();
     fixture.refused("reschedule", &argv, "BADARG");
     let outcomes: Vec<String> = fixture.call("reschedule", &argv[2..]);

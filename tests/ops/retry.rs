@@ -16,10 +16,7 @@ async fn retry_schedules_the_message_after_the_given_delay() {
     assert_eq!(retried, Retried::After(60 * SECOND));
     assert_eq!(fixture.states().await, [0, 1, 0, 0]);
     let due = fixture.time_of("scheduled", id).unwrap();
-    assert!(
-        (earliest + 60_000..=latest + 60_000).contains(&due),
-        "{due}"
-    );
+    assert!((earliest + 60_000..=latest + 60_000).contains(&due), "{due}");
     assert_eq!(fixture.counts().await.retried, 1);
     fixture.assert_law().await;
 }
@@ -28,12 +25,7 @@ async fn retry_schedules_the_message_after_the_given_delay() {
 async fn retry_puts_the_message_at_the_tail_of_ready_without_a_delay() {
     let fixture = Fixture::new().await;
     let ids = fixture.push_many(3).await;
-    let retried = fixture
-        .claim()
-        .await
-        .retry_after(Duration::ZERO, "no")
-        .await
-        .unwrap();
+    let retried = fixture.claim().await.retry_after(Duration::ZERO, "no").await.unwrap();
     assert_eq!(retried, Retried::After(Duration::ZERO));
     let order = [ids[1], ids[2], ids[0]].map(|id| id.to_string());
     assert_eq!(fixture.ids("ready"), order);
@@ -47,10 +39,7 @@ async fn retry_buries_after_the_last_failure() {
     let id = fixture.push("a").await;
     for failures in 0..3 {
         let delivery = fixture.claim().await;
-        assert_eq!(
-            (delivery.failures(), delivery.attempt()),
-            (failures, failures + 1)
-        );
+        assert_eq!((delivery.failures(), delivery.attempt()), (failures, failures + 1));
         let retried = delivery.retry_after(Duration::ZERO, "no").await.unwrap();
         let dead = failures == 2;
         assert_eq!(retried == Retried::Dead, dead, "{retried:?}");
@@ -67,12 +56,7 @@ async fn retry_never_buries_a_message_without_a_limit() {
     let fixture = Fixture::on(shared(), Policy::default().max_attempts(0)).await;
     fixture.push("a").await;
     for _ in 0..20 {
-        let retried = fixture
-            .claim()
-            .await
-            .retry_after(Duration::ZERO, "no")
-            .await
-            .unwrap();
+        let retried = fixture.claim().await.retry_after(Duration::ZERO, "no").await.unwrap();
         assert_eq!(retried, Retried::After(Duration::ZERO));
     }
     assert_eq!(fixture.claim().await.failures(), 20);
@@ -84,29 +68,15 @@ async fn retry_never_buries_a_message_without_a_limit() {
 async fn retry_follows_the_limit_and_backoff_of_the_message_before_those_of_the_queue() {
     let fixture = Fixture::new().await;
     let retry = Backoff::list([7 * SECOND, 8 * SECOND]).max_attempts(2);
-    fixture
-        .queue
-        .push(Message::new(Raw::from("a")).retry(retry))
-        .await
-        .unwrap();
+    fixture.queue.push(Message::new(Raw::from("a")).retry(retry)).await.unwrap();
     let retried = fixture.claim().await.retry("one").await.unwrap();
     assert_eq!(retried, Retried::After(7 * SECOND));
-    fixture.age(
-        "scheduled",
-        fixture.ids("scheduled")[0].parse().unwrap(),
-        8 * SECOND,
-    );
+    fixture.age("scheduled", fixture.ids("scheduled")[0].parse().unwrap(), 8 * SECOND);
     fixture.queue.redeliver(10).await.unwrap();
-    assert_eq!(
-        fixture.claim().await.retry("two").await.unwrap(),
-        Retried::Dead
-    );
+    assert_eq!(fixture.claim().await.retry("two").await.unwrap(), Retried::Dead);
     let once = Message::new(Raw::from("b")).retry(Retry::max_attempts(1));
     fixture.queue.push(once).await.unwrap();
-    assert_eq!(
-        fixture.claim().await.retry("one").await.unwrap(),
-        Retried::Dead
-    );
+    assert_eq!(fixture.claim().await.retry("one").await.unwrap(), Retried::Dead);
     fixture.assert_law().await;
 }
 

@@ -35,15 +35,9 @@ async fn trim_keeps_the_newest_entries() {
 async fn trim_leaves_other_states_alone() {
     let fixture = Fixture::new().await;
     fixture.every_state().await;
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]),
-        [1, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]), [1, 0]);
     assert_eq!(fixture.states().await, [1, 1, 1, 0]);
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]),
-        [0, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]), [0, 0]);
     fixture.assert_law().await;
 }
 
@@ -54,10 +48,7 @@ async fn trim_takes_attempt_line_and_key_along() {
     let id = fixture.queue.push(message).await.unwrap().id();
     fixture.bury(id).await;
     assert_eq!((fixture.len("attempts"), fixture.len("keyed")), (1, 2));
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]),
-        [1, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]), [1, 0]);
     assert_eq!((fixture.len("attempts"), fixture.len("keyed")), (0, 0));
     fixture.assert_law().await;
 }
@@ -82,19 +73,10 @@ async fn trim_is_bounded_and_says_that_more_is_beyond_the_retention() {
         fixture.refused("trim", &argv, "BADARG");
     }
     fixture.refused("trim", &["1", "1"], "BADARG");
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]),
-        [1000, 1]
-    );
-    assert_eq!(
-        fixture.ids("dead"),
-        [ids[1000]].map(|id: MessageId| id.to_string())
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]), [1000, 1]);
+    assert_eq!(fixture.ids("dead"), [ids[1000]].map(|id: MessageId| id.to_string()));
     fixture.assert_law().await;
-    assert_eq!(
-        fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]),
-        [1, 0]
-    );
+    assert_eq!(fixture.call::<[u64; 2]>("trim", &["1000", "3600000", "0"]), [1, 0]);
     assert_eq!(fixture.states().await, [0; 4]);
     fixture.assert_law().await;
 }

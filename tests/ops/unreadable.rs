@@ -18,16 +18,8 @@ const LINES: [&str; 9] = [
     "1 99999999999999999999 3",
     "9007199254740992 0 0",
 ];
-const RECORDS: [&str; 8] = [
-    "",
-    "x",
-    "\n",
-    "\n\nx",
-    "x\n\nx",
-    "-1\n\nx",
-    "99999999999999999999999999\n\nx",
-    "3",
-];
+const RECORDS: [&str; 8] =
+    ["", "x", "\n", "\n\nx", "x\n\nx", "-1\n\nx", "99999999999999999999999999\n\nx", "3"];
 
 fn set_line(fixture: &Fixture, id: MessageId, line: &str) {
     fixture.redis::<()>(&["HSET", &fixture.key("attempts"), &id.to_string(), line]);
@@ -54,29 +46,18 @@ async fn an_unreadable_attempt_line_reads_as_the_first_delivery() {
     for line in LINES {
         let fixture = Fixture::new().await;
         let id = fixture.push("a").await;
-        let retried = fixture
-            .claim()
-            .await
-            .retry_after(Duration::ZERO, "no")
-            .await;
+        let retried = fixture.claim().await.retry_after(Duration::ZERO, "no").await;
         assert!(retried.is_ok());
         set_line(&fixture, id, line);
         let delivery = fixture.claim().await;
-        assert_eq!(
-            (delivery.attempt(), delivery.failures()),
-            (1, 0),
-            "{line:?}"
-        );
+        assert_eq!((delivery.attempt(), delivery.failures()), (1, 0), "{line:?}");
         fixture.age("pending", id, 3600 * SECOND);
         assert_eq!(fixture.queue.redeliver(10).await.unwrap().reclaimed, 1);
         assert_eq!(fixture.line_of(id).as_deref(), Some("1 1 3"));
         let delivery = fixture.claim().await;
         set_line(&fixture, id, line);
         assert_eq!(delivery.ack().await.unwrap(), redeliver::Settled::Lost);
-        assert_eq!(
-            fixture.call::<[String; 1]>("ack", &[&id.to_string(), "1"]),
-            ["acked"]
-        );
+        assert_eq!(fixture.call::<[String; 1]>("ack", &[&id.to_string(), "1"]), ["acked"]);
         assert_eq!(fixture.len("attempts"), 0);
         fixture.assert_law().await;
     }
@@ -104,16 +85,8 @@ async fn a_damaged_record_is_delivered_and_reclaimed() {
         fixture.age("pending", id, 3600 * SECOND);
         let moved = fixture.queue.redeliver(10).await.unwrap();
         assert_eq!((moved.reclaimed, moved.ghosts), (1, 0), "{record:?}");
-        let max = if record.starts_with("999") {
-            "4294967295"
-        } else {
-            "0"
-        };
-        assert_eq!(
-            fixture.line_of(id),
-            Some(format!("1 1 {max}")),
-            "{record:?}"
-        );
+        let max = if record.starts_with("999") { "4294967295" } else { "0" };
+        assert_eq!(fixture.line_of(id), Some(format!("1 1 {max}")), "{record:?}");
         assert_eq!(fixture.claim().await.attempt(), 2);
         fixture.assert_law().await;
     }
@@ -137,14 +110,7 @@ async fn no_script_raises_over_damaged_meta_data() {
         "trimmed",
         "ghosts",
     ];
-    for damage in [
-        "",
-        "garbage",
-        "1.5",
-        "-1",
-        "99999999999999999999",
-        "9223372036854775807",
-    ] {
+    for damage in ["", "garbage", "1.5", "-1", "99999999999999999999", "9223372036854775807"] {
         all_answer(|fixture, _| {
             for field in fields {
                 fixture.redis::<()>(&["HSET", &fixture.key("meta"), field, damage]);

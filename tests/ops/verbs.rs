@@ -21,20 +21,11 @@ pub(crate) async fn busy(fixture: &Fixture) -> Placed {
 pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
     let [ready, scheduled, pending, dead] = placed.ids().map(|(_, id)| id.to_string());
     let [ready, scheduled, pending, dead] = [&*ready, &*scheduled, &*pending, &*dead];
-    let (one, two) = (
-        MessageId::generate().to_string(),
-        MessageId::generate().to_string(),
-    );
+    let (one, two) = (MessageId::generate().to_string(), MessageId::generate().to_string());
     let always = "9000000000000";
     let mut calls: Vec<(&str, Vec<&str>)> = vec![
-        (
-            "push",
-            vec![&one, "3\n\na", "new", "0", &two, "3\n\na", "", "9"],
-        ),
-        (
-            "push",
-            vec![&one, "3\n\na", "k", "0", ready, "3\n\na", "", "0"],
-        ),
+        ("push", vec![&one, "3\n\na", "new", "0", &two, "3\n\na", "", "9"]),
+        ("push", vec![&one, "3\n\na", "k", "0", ready, "3\n\na", "", "0"]),
         ("claim", vec!["10", "9999", "1000"]),
         ("claim", vec!["10", "0", "60000"]),
         ("retry", vec![pending, "1", "1 1 3", "0"]),
@@ -42,10 +33,7 @@ pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
         ("release", vec![pending, "1", "1 0 3", "0"]),
         ("redeliver", vec!["10", "p"]),
         ("cancel", vec![ready, scheduled, pending, dead]),
-        (
-            "reschedule",
-            vec![ready, "100", scheduled, "0", pending, "0"],
-        ),
+        ("reschedule", vec![ready, "100", scheduled, "0", pending, "0"]),
         ("redrive", vec!["10", always]),
         ("redrive", vec!["10", always, dead]),
         ("purge", vec!["10", always]),
@@ -102,10 +90,7 @@ async fn every_script_is_called_and_answers() {
         let path = entry.unwrap().path();
         let verb = path.file_stem().unwrap().to_str().unwrap();
         let is_script = path.extension().is_some_and(|ending| ending == "lua");
-        assert!(
-            !is_script || verb == "prelude" || called.contains(&verb),
-            "{verb}"
-        );
+        assert!(!is_script || verb == "prelude" || called.contains(&verb), "{verb}");
     }
     all_answer(|_, _| {}).await;
 }
@@ -174,10 +159,7 @@ async fn every_call_of_the_library_says_when_the_layout_is_another() {
         placed.held.ack().await.unwrap_err(),
     ];
     for error in errors {
-        assert!(
-            matches!(error, redeliver::Error::Layout { known: 1 }),
-            "{error}"
-        );
+        assert!(matches!(error, redeliver::Error::Layout { known: 1 }), "{error}");
     }
     assert!(fixture.dump() == before);
 }

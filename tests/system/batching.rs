@@ -11,9 +11,7 @@ use crate::fixture::{Fixture, TestServer};
 /// How many scripts clients have called so far.
 fn calls(fixture: &Fixture) -> u64 {
     let info: String = fixture.redis(&["INFO", "commandstats"]);
-    let stat = info
-        .lines()
-        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let stat = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
     stat.map_or(0, |stat| stat.split(',').next().unwrap().parse().unwrap())
 }
 
@@ -41,23 +39,13 @@ async fn calls_of_many_tasks_travel_together_each_with_its_own_outcome() {
         let message = Message::new(Raw::from("x")).key(format!("k{}", i % 500));
         pushes.spawn(async move { queue.push(message).await.unwrap() });
     }
-    let pushed = pushes.join_all().await;
-    let ready = pushed
-        .iter()
-        .filter(|pushed| matches!(pushed, Pushed::Ready(_)))
-        .count();
-    assert_eq!((pushed.len(), ready), (1000, 500));
-    assert!(
-        calls(&fixture) - before <= 20,
-        "{} calls",
-        calls(&fixture) - before
-    );
+    let outcomes = pushes.join_all().await;
+    let ready = outcomes.iter().filter(|pushed| matches!(pushed, Pushed::Ready(_))).count();
+    assert_eq!((outcomes.len(), ready), (1000, 500));
+    assert!(calls(&fixture) - before <= 20, "{} calls", calls(&fixture) - before);
 
     let deliveries = fixture.queue.claim(1000).await.unwrap();
-    assert_eq!(
-        fixture.queue.cancel(&[deliveries[7].id()]).await.unwrap(),
-        [true]
-    );
+    assert_eq!(fixture.queue.cancel(&[deliveries[7].id()]).await.unwrap(), [true]);
     let cancelled = deliveries[7].id();
     let before = calls(&fixture);
     let mut acks = JoinSet::new();
@@ -67,11 +55,7 @@ async fn calls_of_many_tasks_travel_together_each_with_its_own_outcome() {
     for (id, settled) in acks.join_all().await {
         assert_eq!(settled == Settled::Lost, id == cancelled, "{id}");
     }
-    assert!(
-        calls(&fixture) - before <= 20,
-        "{} calls",
-        calls(&fixture) - before
-    );
+    assert!(calls(&fixture) - before <= 20, "{} calls", calls(&fixture) - before);
     fixture.assert_law().await;
 }
 
@@ -86,15 +70,8 @@ async fn an_error_reaches_every_caller_of_its_batch_and_a_bad_item_only_its_own(
         pushes.spawn(async move { queue.push(Raw(vec![0; size])).await });
     }
     let outcomes = pushes.join_all().await;
-    assert_eq!(
-        outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
-        99
-    );
-    assert!(
-        outcomes
-            .iter()
-            .any(|outcome| outcome.as_ref().is_err_and(Error::is_invalid))
-    );
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 99);
+    assert!(outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(Error::is_invalid)));
 
     fixture.redis::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let mut pushes = JoinSet::new();
@@ -103,11 +80,7 @@ async fn an_error_reaches_every_caller_of_its_batch_and_a_bad_item_only_its_own(
         pushes.spawn(async move { queue.push(Raw::from("x")).await });
     }
     let outcomes = pushes.join_all().await;
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| matches!(outcome, Err(Error::Full)))
-    );
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Full))));
     assert_eq!(fixture.states().await, [99, 0, 0, 0]);
 }
 
@@ -140,15 +113,8 @@ async fn large_payloads_are_cut_into_calls_that_the_server_can_take() {
     let (_server, fixture) = own_server().await;
     let large = || Raw(vec![7; 200 * 1024]);
     let before = calls(&fixture);
-    fixture
-        .queue
-        .push_all((0..40).map(|_| large()))
-        .await
-        .unwrap();
-    assert!(
-        calls(&fixture) - before >= 7,
-        "more than about 1 MiB went in one call"
-    );
+    fixture.queue.push_all((0..40).map(|_| large())).await.unwrap();
+    assert!(calls(&fixture) - before >= 7, "more than about 1 MiB went in one call");
     let claimed = fixture.queue.claim(1000).await.unwrap();
     assert_eq!(claimed.len(), 10, "a claim takes at most 2 MiB");
     assert_eq!(fixture.states().await, [30, 0, 10, 0]);

@@ -21,14 +21,8 @@ struct Holders {
 impl Holders {
     fn take(&mut self, id: MessageId, attempt: u64) {
         let holder = self.held.insert(id, attempt);
-        assert_eq!(
-            holder, None,
-            "{id} was handed out while attempt {holder:?} held it"
-        );
-        assert!(
-            !self.acked.contains_key(&id),
-            "{id} came back after its ack"
-        );
+        assert_eq!(holder, None, "{id} was handed out while attempt {holder:?} held it");
+        assert!(!self.acked.contains_key(&id), "{id} came back after its ack");
     }
 
     fn finish(&mut self, id: MessageId, attempt: u64) {
@@ -52,11 +46,7 @@ async fn many_pollers_and_claimers_never_share_a_message_nor_lose_one() {
         let delay = Duration::from_millis(random.u64(0..500));
         Message::new(Raw(i.to_string().into_bytes())).delay(delay)
     });
-    fixture
-        .queue
-        .push_all(delayed.collect::<Vec<_>>())
-        .await
-        .unwrap();
+    fixture.queue.push_all(delayed.collect::<Vec<_>>()).await.unwrap();
 
     let mut pollers = JoinSet::new();
     for _ in 0..POLLERS {
@@ -100,11 +90,7 @@ async fn fifty_thousand_due_at_once_move_in_bounded_calls() {
     const LIMIT: u32 = 1000;
     let fixture = Fixture::on(shared(), Policy::default()).await;
     let soon = || Message::new(Raw::from("x")).delay(Duration::from_millis(1));
-    fixture
-        .queue
-        .push_all((0..DUE).map(|_| soon()))
-        .await
-        .unwrap();
+    fixture.queue.push_all((0..DUE).map(|_| soon())).await.unwrap();
     let (mut calls, mut promoted) = (0, 0);
     while promoted < DUE {
         let moved = fixture.queue.redeliver(LIMIT).await.unwrap();

@@ -43,9 +43,7 @@ async fn agents_go_on_when_the_server_is_killed_and_comes_back() {
         }
     });
     let stop_worker = CancellationToken::new();
-    let worker = worker
-        .lease(SECOND)
-        .run(stop_worker.clone().cancelled_owned());
+    let worker = worker.lease(SECOND).run(stop_worker.clone().cancelled_owned());
     let worker = tokio::spawn(worker);
     let stop = Arc::new(AtomicBool::new(false));
     let mut producers = JoinSet::new();
@@ -70,12 +68,7 @@ async fn agents_go_on_when_the_server_is_killed_and_comes_back() {
     worker.await.unwrap().unwrap();
     let handled = handled.lock().unwrap();
     let lost: Vec<_> = confirmed.difference(&handled).collect();
-    assert!(
-        lost.is_empty(),
-        "{} of {} were lost",
-        lost.len(),
-        confirmed.len()
-    );
+    assert!(lost.is_empty(), "{} of {} were lost", lost.len(), confirmed.len());
     assert!(confirmed.len() > 600);
 }
 
@@ -93,14 +86,8 @@ async fn a_full_server_refuses_a_push_whole_and_lets_everything_else_drain() {
 
     let before = fixture.dump();
     let refused = queue.push(payload()).await.unwrap_err();
-    assert!(
-        matches!(refused, Error::Full) && refused.is_transient(),
-        "{refused}"
-    );
-    assert!(matches!(
-        queue.push_all((0..10).map(|_| payload())).await,
-        Err(Error::Full)
-    ));
+    assert!(matches!(refused, Error::Full) && refused.is_transient(), "{refused}");
+    assert!(matches!(queue.push_all((0..10).map(|_| payload())).await, Err(Error::Full)));
     assert_eq!(fixture.dump(), before, "a refused push wrote something");
 
     assert_eq!(queue.redeliver(1000).await.unwrap().promoted, 500);
@@ -109,10 +96,7 @@ async fn a_full_server_refuses_a_push_whole_and_lets_everything_else_drain() {
     let (one, two) = (claimed.pop().unwrap(), claimed.pop().unwrap());
     let (three, four) = (claimed.pop().unwrap(), claimed.pop().unwrap());
     assert_eq!(one.extend(60 * SECOND).await.unwrap(), Settled::Done);
-    assert_eq!(
-        one.retry_after(3600 * SECOND, "e").await.unwrap(),
-        Retried::After(3600 * SECOND)
-    );
+    assert_eq!(one.retry_after(3600 * SECOND, "e").await.unwrap(), Retried::After(3600 * SECOND));
     assert_eq!(two.bury("hopeless").await.unwrap(), Settled::Done);
     assert_eq!(three.release(Duration::ZERO).await.unwrap(), Settled::Done);
     fill("0");
@@ -123,11 +107,7 @@ async fn a_full_server_refuses_a_push_whole_and_lets_everything_else_drain() {
     for delivery in claimed {
         assert_eq!(delivery.ack().await.unwrap(), Settled::Done);
     }
-    let swept = queue
-        .dead()
-        .redrive_oldest(10, fixture.counts().await.now_ms)
-        .await
-        .unwrap();
+    let swept = queue.dead().redrive_oldest(10, fixture.counts().await.now_ms).await.unwrap();
     assert_eq!((swept.done, swept.left), (1, 0));
     queue.pause().await.unwrap();
     queue.resume().await.unwrap();
@@ -138,10 +118,7 @@ async fn a_full_server_refuses_a_push_whole_and_lets_everything_else_drain() {
     fixture.assert_law().await;
 
     fill("0");
-    assert!(matches!(
-        queue.push(payload()).await.unwrap(),
-        Pushed::Ready(_)
-    ));
+    assert!(matches!(queue.push(payload()).await.unwrap(), Pushed::Ready(_)));
 }
 
 #[tokio::test]

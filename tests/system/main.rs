@@ -1,5 +1,14 @@
 //! What only shows with a whole server, many workers, or a crash.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a test that cannot go on has failed, and tells what it saw"
+)]
+
 mod batching;
 mod crowd;
 mod faults;

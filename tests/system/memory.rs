@@ -8,10 +8,7 @@ const PAYLOAD: usize = 100;
 
 fn used_memory(fixture: &Fixture) -> f64 {
     let info: String = fixture.redis(&["INFO", "memory"]);
-    let used = info
-        .lines()
-        .find_map(|line| line.strip_prefix("used_memory:"))
-        .unwrap();
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
     used.trim().parse().unwrap()
 }
 
@@ -26,10 +23,7 @@ async fn bytes_per_message(counts: &[usize], delay: Duration) -> Vec<(usize, f64
     let mut costs = Vec::new();
     for count in counts {
         let message = || Message::new(Raw(vec![b'x'; PAYLOAD])).delay(delay);
-        queue
-            .push_all((pushed..*count).map(|_| message()))
-            .await
-            .unwrap();
+        queue.push_all((pushed..*count).map(|_| message())).await.unwrap();
         pushed = *count;
         costs.push((pushed, (used_memory(&fixture) - before) / pushed as f64));
     }

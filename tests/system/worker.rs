@@ -13,11 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fixture::{Fixture, SECOND, shared};
 
 async fn fixture() -> Fixture {
-    Fixture::on(
-        shared(),
-        Policy::default().max_attempts(3).backoff(Backoff::None),
-    )
-    .await
+    Fixture::on(shared(), Policy::default().max_attempts(3).backoff(Backoff::None)).await
 }
 
 /// A worker in a task, and how to end it.
@@ -66,38 +62,14 @@ async fn worker_acks_what_its_handler_accepts_and_retries_what_it_refuses() {
         fixture.push(payload).await;
     }
     let running = Running::start(worker(&fixture, |payload: Raw, _: Context| async move {
-        if payload.0 == b"bad" {
-            Err("refused")
-        } else {
-            Ok(())
-        }
+        if payload.0 == b"bad" { Err("refused") } else { Ok(()) }
     }));
     let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
-    assert_eq!(
-        (counts.acked, counts.dead, counts.retried, counts.died),
-        (2, 1, 2, 1)
-    );
-    let dead = fixture
-        .queue
-        .dead()
-        .peek(0, 10)
-        .await
-        .unwrap()
-        .messages
-        .remove(0);
+    assert_eq!((counts.acked, counts.dead, counts.retried, counts.died), (2, 1, 2, 1));
+    let dead = fixture.queue.dead().peek(0, 10).await.unwrap().messages.remove(0);
     assert_eq!((dead.failures, dead.attempt), (3, 4));
-    assert!(
-        dead.history
-            .iter()
-            .all(|failure| failure.error == "refused")
-    );
-    assert_eq!(
-        dead.history
-            .iter()
-            .map(|failure| failure.attempt)
-            .collect::<Vec<_>>(),
-        [3, 2, 1]
-    );
+    assert!(dead.history.iter().all(|failure| failure.error == "refused"));
+    assert_eq!(dead.history.iter().map(|failure| failure.attempt).collect::<Vec<_>>(), [3, 2, 1]);
     running.stop().await;
     fixture.assert_law().await;
 }
@@ -117,22 +89,8 @@ async fn worker_follows_every_explicit_outcome() {
         }
     }));
     let counts = until(&fixture, |counts| counts.acked == 1 && counts.pending == 0).await;
-    assert_eq!(
-        (
-            counts.scheduled,
-            counts.dead,
-            counts.released,
-            counts.buried
-        ),
-        (1, 1, 1, 1)
-    );
-    let later = fixture
-        .queue
-        .peek(State::Scheduled, 0, 1)
-        .await
-        .unwrap()
-        .messages
-        .remove(0);
+    assert_eq!((counts.scheduled, counts.dead, counts.released, counts.buried), (1, 1, 1, 1));
+    let later = fixture.queue.peek(State::Scheduled, 0, 1).await.unwrap().messages.remove(0);
     let wait = later.at_ms.unwrap() - fixture.counts().await.now_ms;
     assert!((3_500_000..=3_600_000).contains(&wait), "{wait} ms");
     running.stop().await;
@@ -149,19 +107,8 @@ async fn worker_counts_a_panic_as_a_failure_and_goes_on() {
     }));
     let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
     assert_eq!((counts.acked, counts.dead), (1, 1));
-    let dead = fixture
-        .queue
-        .dead()
-        .peek(0, 1)
-        .await
-        .unwrap()
-        .messages
-        .remove(0);
-    assert!(
-        dead.history[0].error.starts_with("panic: "),
-        "{:?}",
-        dead.history
-    );
+    let dead = fixture.queue.dead().peek(0, 1).await.unwrap().messages.remove(0);
+    assert!(dead.history[0].error.starts_with("panic: "), "{:?}", dead.history);
     running.stop().await;
 }
 
@@ -169,30 +116,16 @@ async fn worker_counts_a_panic_as_a_failure_and_goes_on() {
 async fn worker_buries_what_no_handler_can_read_and_keeps_its_bytes() {
     let fixture = fixture().await;
     fixture.push("not json").await;
-    let typed: Queue<Vec<u32>> = fixture
-        .queue
-        .server()
-        .queue(fixture.queue.name().as_str())
-        .unwrap();
+    let typed: Queue<Vec<u32>> =
+        fixture.queue.server().queue(fixture.queue.name().as_str()).unwrap();
     let stop = CancellationToken::new();
     let worker = Worker::new(typed, async |_: Vec<u32>, _: Context| {});
     let task = tokio::spawn(worker.run(stop.clone().cancelled_owned()));
     let running = Running { stop, task };
     until(&fixture, |counts| counts.dead == 1).await;
-    let dead = fixture
-        .queue
-        .dead()
-        .peek(0, 1)
-        .await
-        .unwrap()
-        .messages
-        .remove(0);
+    let dead = fixture.queue.dead().peek(0, 1).await.unwrap().messages.remove(0);
     assert_eq!(dead.payload, b"not json");
-    assert!(
-        dead.history[0].error.contains("decoded"),
-        "{:?}",
-        dead.history
-    );
+    assert!(dead.history[0].error.contains("decoded"), "{:?}", dead.history);
     running.stop().await;
 }
 
@@ -240,14 +173,7 @@ async fn a_handler_that_hangs_ends_at_its_cap_and_has_failed() {
     let worker = worker(&fixture, |_: Raw, _: Context| std::future::pending::<()>());
     let running = Running::start(worker.max_runtime(SECOND));
     until(&fixture, |counts| counts.dead == 1).await;
-    let dead = fixture
-        .queue
-        .dead()
-        .peek(0, 1)
-        .await
-        .unwrap()
-        .messages
-        .remove(0);
+    let dead = fixture.queue.dead().peek(0, 1).await.unwrap().messages.remove(0);
     assert_eq!(dead.history[0].error, "the handler ran for more than 1s");
     running.stop().await;
 }
@@ -294,13 +220,7 @@ async fn shutdown_releases_what_outlasts_its_grace_without_spending_a_failure() 
     handlers.recv().await.unwrap();
     running.stop().await;
     assert_eq!(fixture.states().await, [1, 0, 0, 0]);
-    let released = fixture
-        .queue
-        .find(&[slow])
-        .await
-        .unwrap()
-        .remove(0)
-        .unwrap();
+    let released = fixture.queue.find(&[slow]).await.unwrap().remove(0).unwrap();
     assert_eq!((released.attempt, released.failures), (2, 0));
     fixture.assert_law().await;
 }
@@ -312,10 +232,7 @@ async fn an_idle_worker_starts_a_message_that_is_pushed_elsewhere() {
     let other = fixture.other().await;
     for round in 1..=20 {
         other.push(Raw::from("now")).await.unwrap();
-        other
-            .push(Message::new(Raw::from("soon")).delay(Duration::from_millis(20)))
-            .await
-            .unwrap();
+        other.push(Message::new(Raw::from("soon")).delay(Duration::from_millis(20))).await.unwrap();
         until(&fixture, |counts| counts.acked == 2 * round).await;
     }
     running.stop().await;

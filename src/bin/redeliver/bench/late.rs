@@ -30,7 +30,8 @@ impl Lateness {
 
     /// Milliseconds at this quantile.
     pub(super) fn ms(&self, quantile: f64) -> f64 {
-        self.0.value_at_quantile(quantile) as f64 / 1e3
+        let us = u32::try_from(self.0.value_at_quantile(quantile)).unwrap_or(u32::MAX);
+        f64::from(us) / 1e3
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Bench, MEMORY_MESSAGES};
 
 /// Calls in flight while server CPU is measured, so that the server never waits.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: u32 = 4;
 /// How often a phase looks whether the queue is empty: it costs the server nothing that shows.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -29,7 +29,7 @@ pub(super) async fn push(bench: &Bench<'_>) -> anyhow::Result<f64> {
             for _ in 0..each {
                 queue.push(payload.clone()).await?;
             }
-            redeliver::Result::Ok(())
+            redeliver::Result::<()>::Ok(())
         });
     }
     while let Some(pushed) = pushing.join_next().await {
@@ -68,7 +68,7 @@ pub(super) async fn work(bench: &Bench<'_>) -> anyhow::Result<f64> {
 
 /// Server CPU for push, claim and ack of a message, in batches of this size, several in flight.
 pub(super) async fn server_us(bench: &Bench<'_>, batch: u32) -> anyhow::Result<f64> {
-    let rounds = bench.args.messages.div_ceil(batch * IN_FLIGHT as u32);
+    let rounds = bench.args.messages.div_ceil(batch * IN_FLIGHT);
     let before = bench.probe.cpu().await?;
     let mut clients = JoinSet::new();
     for _ in 0..IN_FLIGHT {
@@ -93,7 +93,7 @@ pub(super) async fn server_us(bench: &Bench<'_>, batch: u32) -> anyhow::Result<f
         done??;
     }
     let used = bench.probe.cpu().await? - before;
-    Ok(used * 1e6 / f64::from(rounds * batch * IN_FLIGHT as u32))
+    Ok(used * 1e6 / f64::from(rounds * batch * IN_FLIGHT))
 }
 
 /// Server CPU for a message that fails, fails and succeeds, its push included.
@@ -120,5 +120,5 @@ pub(super) async fn bytes(bench: &Bench<'_>, delay: Duration) -> anyhow::Result<
     bench.queue.push_all((0..MEMORY_MESSAGES).map(|_| message())).await?;
     let used = bench.probe.memory().await? - before;
     bench.queue.destroy().await?;
-    Ok(used / MEMORY_MESSAGES as f64)
+    Ok(used / f64::from(MEMORY_MESSAGES))
 }

@@ -8,21 +8,31 @@ mod probe;
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use redeliver::{Queue, Raw, Server};
+use redeliver::{Queue, Raw};
 use serde::Serialize;
 
-use late::Lateness;
-use probe::Probe;
+use self::late::Lateness;
+use self::probe::Probe;
+use crate::args::Global;
+use crate::exit_code::Exit;
+use crate::output;
+use crate::server::Session;
 
 /// Messages for the memory figures: where the hash tables of the server are in their usual state.
-const MEMORY_MESSAGES: usize = 50_000;
+const MEMORY_MESSAGES: u32 = 50_000;
 
-/// Measure pushes, work, delays and retries on a server.
-///
-/// It works on a queue of its own, which it destroys at the end. Server CPU and memory are read from
-/// INFO, so other traffic on the server is counted in; take a quiet one.
+/// `bench`: it works on a queue of its own, which it destroys at the end. Server CPU and memory are
+/// read from INFO, so other traffic on the server is counted in; take a quiet one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  redeliver bench                              on a private server
+  redeliver --url redis://host bench -o json   on one of yours; it should be quiet
+  redeliver bench --plot lateness.svg
+
+Server CPU and memory are read from INFO: other traffic is counted in. The queue that it
+works on is destroyed at the end.")]
 pub(crate) struct BenchArgs {
     /// Messages pushed and worked in each throughput phase.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1000..))]
@@ -66,6 +76,29 @@ pub(crate) struct Summary {
     server: String,
 }
 
+impl Summary {
+    fn in_words(&self) -> String {
+        let row = |what: &str, value: String| vec![what.to_owned(), value];
+        let late = &self.lateness_ms;
+        let rows = [
+            row("push, each task awaiting its own", format!("{:.0}/s", self.push_per_s)),
+            row("  share of the floor", format!("{:.2}", self.push_of_floor)),
+            row("claimed, handled, acked one by one", format!("{:.0}/s", self.work_per_s)),
+            row("  share of the floor", format!("{:.2}", self.work_of_floor)),
+            row("server CPU, push + claim + ack", format!("{:.1} us", self.server_us_per_message)),
+            row("  three attempts", format!("{:.1} us", self.retry_server_us_per_message)),
+            row("delayed, sparse: late p50", format!("{:.2} ms", late.p50)),
+            row("  p99", format!("{:.2} ms", late.p99)),
+            row("  max", format!("{:.2} ms", late.max)),
+            row("burst: the last one handled", format!("{:.0} ms", self.burst_drain_ms)),
+            row("bytes a message, ready", format!("{:.0}", self.bytes_ready)),
+            row("  scheduled", format!("{:.0}", self.bytes_scheduled)),
+            row("idle worker, commands", format!("{:.2}/s", self.idle_commands_per_s)),
+        ];
+        output::table(&[&self.server, "measured"], &rows)
+    }
+}
+
 /// Milliseconds from the due time to the start of the handler.
 #[derive(Debug, Serialize)]
 pub(crate) struct Quantiles {
@@ -91,13 +124,15 @@ impl Bench<'_> {
 
 const PHASES: u64 = 8;
 
-/// Runs all phases; `quiet` leaves the progress bar out.
-pub(crate) async fn run(args: &BenchArgs, server: &Server, url: &str) -> anyhow::Result<Summary> {
+/// Runs all phases.
+pub(crate) async fn run(global: &Global, args: &BenchArgs) -> Result<Exit> {
+    let session = Session::open(global).await?;
     let name = format!("bench-{:08x}", fastrand::u32(..));
     let progress = ProgressBar::new(PHASES);
     progress.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} {elapsed}")?);
-    let probe = Probe::connect(url).await?;
-    let bench = Bench { args, queue: server.queue(&name)?, probe, progress };
+    let probe = Probe::connect(&session.url).await?;
+    let queue = session.server.queue(&name)?;
+    let bench = Bench { args, queue, probe, progress };
     let measured = measure(&bench).await;
     bench.queue.destroy().await?;
     bench.progress.finish_and_clear();
@@ -105,10 +140,11 @@ pub(crate) async fn run(args: &BenchArgs, server: &Server, url: &str) -> anyhow:
     if let Some(file) = &args.plot {
         plot::lateness(file, &sparse, &burst)?;
     }
-    Ok(summary)
+    session.out.one(&summary, || summary.in_words())?;
+    Ok(Exit::Ok)
 }
 
-async fn measure(bench: &Bench<'_>) -> anyhow::Result<(Summary, Lateness, Lateness)> {
+async fn measure(bench: &Bench<'_>) -> Result<(Summary, Lateness, Lateness)> {
     let args = bench.args;
     bench.phase("floor: the same primitive commands, no scripts");
     let floor = floor::run(bench).await?;

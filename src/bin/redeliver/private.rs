@@ -1,0 +1,290 @@
+//! A server of our own, shared by all processes with the same data directory.
+//!
+//! Two files in the directory make that safe however a process ends:
+//!
+//! - `lock` is locked by the supervisor (a shell) and by the server itself. Whoever gets the lock
+//!   knows that neither lives, and starts them.
+//! - `alive` is a FIFO that every process holds open. The supervisor reads it, and takes the server
+//!   down at its end of file, which comes when the last holder is gone, even by SIGKILL. Each holder
+//!   writes a token; that a file of this name shows up in `held` proves that the supervisor was still
+//!   reading when the holder came, and so stays.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
+use redeliver::{MessageId, Raw, Server};
+use rustix::fs::{FlockOperation, flock};
+use tokio::time::{Instant, sleep};
+
+use crate::exit_code::{Exit, fail};
+
+/// Reading a long append-only file takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
+const RECHECK: Duration = Duration::from_millis(10);
+/// A token may have gone to a supervisor that was just ending.
+const TOKEN_AGAIN: Duration = Duration::from_millis(500);
+/// A server that ends this often at its start will not come up.
+const MAX_STARTS: u32 = 3;
+/// Unix sockets take 104 to 108 bytes of path.
+const MAX_SOCKET_PATH: usize = 100;
+const LOG_SHOWN: usize = 800;
+
+/// `$0` is the directory, `$1` the socket, the rest is the server's command. Descriptor 9 is the
+/// locked file: it has to stay open in everything that is started here.
+const SUPERVISOR: &str = r#"
+socket=$1; shift
+exec 9<&0 </dev/null
+"$@" & server=$!
+{
+  while read -r token; do true >"$0/held/$token"; done <"$0/alive"
+  kill -TERM "$server"
+} &
+wait "$server"
+rm -f "$socket"
+kill -KILL 0
+"#;
+
+/// A hold on the private server.
+#[derive(Debug)]
+pub(crate) struct Private {
+    engine: Engine,
+    dir: PathBuf,
+    socket: PathBuf,
+    /// Written to while waiting; afterwards only held.
+    alive: File,
+}
+
+impl fmt::Display for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Engine { name, version, .. } = &self.engine;
+        let dir = self.dir.display();
+        write!(
+            f,
+            "private {name}-server {version}, data in {dir}, append-only file synced every second"
+        )
+    }
+}
+
+impl Private {
+    /// Attaches to the private server, and starts it if it does not run.
+    pub(crate) async fn share(data_dir: Option<&Path>) -> Result<Self> {
+        let engine = Engine::find()?;
+        let prepared = Self::prepare(engine, data_dir);
+        let mut private = prepared.context("the private server's data directory")?;
+        private.join().await?;
+        Ok(private)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let path = self.socket.as_os_str().as_encoded_bytes();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(byte);
+        let encoded = path.iter().map(|byte| {
+            if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
+        });
+        format!("unix://{}", encoded.collect::<String>())
+    }
+
+    /// Lets go, and waits a while for the server to end; it does not while others hold it.
+    pub(crate) async fn leave(self) -> io::Result<()> {
+        let lock = self.dir.join("lock");
+        drop(self.alive);
+        let given_up = Instant::now() + LEAVE_PATIENCE;
+        while try_lock(&lock)?.is_none() && Instant::now() < given_up {
+            sleep(RECHECK).await;
+        }
+        Ok(())
+    }
+
+    fn prepare(engine: Engine, data_dir: Option<&Path>) -> Result<Self> {
+        let base = match data_dir {
+            Some(dir) => dir.to_owned(),
+            None => {
+                Xdg::new()?.state_dir().context("there is no state directory")?.join("redeliver")
+            }
+        };
+        let dir = base.join(format!("{}-{}", engine.name, engine.major()));
+        make_private(&dir.join("held"))?;
+        let dir = dir.canonicalize()?;
+        let socket = socket_path(&dir)?;
+        let fifo = dir.join("alive");
+        make_fifo(&fifo)?;
+        // Open for both, it never blocks.
+        let alive = OpenOptions::new().read(true).write(true).open(&fifo)?;
+        Ok(Self { engine, dir, socket, alive })
+    }
+
+    /// Waits for a server that answers and that will not end under us.
+    async fn join(&mut self) -> Result<()> {
+        let token = format!("{}-{}", std::process::id(), MessageId::generate());
+        let held = self.dir.join("held").join(&token);
+        let given_up = Instant::now() + PATIENCE;
+        let mut told = None::<Instant>;
+        let mut starts = 0;
+        loop {
+            if told.is_none_or(|told| told.elapsed() > TOKEN_AGAIN) {
+                self.alive.write_all(format!("{token}\n").as_bytes())?;
+                told = Some(Instant::now());
+            }
+            if held.exists() && self.answers().await? {
+                drop(fs::remove_file(held));
+                return Ok(());
+            }
+            if let Some(lock) = try_lock(&self.dir.join("lock"))? {
+                if starts == MAX_STARTS {
+                    return Err(self.failed("does not come up"));
+                }
+                self.start(lock).context("the private server")?;
+                starts += 1;
+            }
+            if Instant::now() > given_up {
+                return Err(self.failed("does not answer"));
+            }
+            sleep(RECHECK).await;
+        }
+    }
+
+    /// A socket that accepts is not enough: scripts have to run, and the data has to be loaded.
+    async fn answers(&self) -> Result<bool> {
+        let server = match Server::connect(&self.url()).await {
+            Ok(server) => server,
+            Err(error) if error.is_transient() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let counts = server.queue::<Raw>("redeliver.ready")?.counts().await;
+        match counts {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_transient() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Starts the supervisor in a process group of its own, so that Ctrl-C does not reach it. The
+    /// locked file is its stdin: the lock lasts until the last process that inherited it has ended.
+    fn start(&self, lock: File) -> io::Result<()> {
+        // Files that killed holders left behind.
+        let held = self.dir.join("held");
+        fs::remove_dir_all(&held)?;
+        make_private(&held)?;
+        let log = File::create(self.dir.join("server.log"))?;
+        let mut command = tokio::process::Command::new("sh");
+        command.arg("-c").arg(SUPERVISOR).arg(&self.dir).arg(&self.socket);
+        command.arg(&self.engine.program).args(["--port", "0", "--unixsocket"]);
+        command.arg(&self.socket).args(["--unixsocketperm", "700", "--dir"]);
+        command.arg(&self.dir).args(["--appendonly", "yes", "--appendfsync", "everysec"]);
+        command.args(["--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]);
+        command.stdin(lock).stdout(log.try_clone()?).stderr(log);
+        command.current_dir(&self.dir).process_group(0).spawn()?;
+        Ok(())
+    }
+
+    fn failed(&self, how: &str) -> anyhow::Error {
+        let path = self.dir.join("server.log");
+        let log = fs::read_to_string(&path).unwrap_or_default();
+        let shown = log.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
+        let engine = &self.engine.name;
+        let message = format!(
+            "the private {engine}-server {how}; {} ends with:\n{}",
+            path.display(),
+            log[shown..].trim()
+        );
+        fail(Exit::Unreachable, message)
+    }
+}
+
+/// The server program that was found.
+#[derive(Debug)]
+struct Engine {
+    program: PathBuf,
+    /// `valkey` or `redis`: what it says it is, whatever its file is called.
+    name: &'static str,
+    version: String,
+}
+
+impl Engine {
+    fn find() -> Result<Self> {
+        let mut programs = ["valkey-server", "redis-server"].into_iter();
+        let program = programs.find_map(|name| which::which(name).ok()).ok_or_else(|| {
+            let hint = "there is neither valkey-server nor redis-server on the PATH: install one \
+                (Debian: apt-get install -y redis-server, macOS: brew install valkey), \
+                or name a server with --url";
+            fail(Exit::Unreachable, hint)
+        })?;
+        let told = Command::new(&program).arg("--version").output()?.stdout;
+        let told = String::from_utf8_lossy(&told);
+        let version = told.split_whitespace().find_map(|word| word.strip_prefix("v="));
+        let name = if told.starts_with("Valkey") { "valkey" } else { "redis" };
+        Ok(Self { version: version.unwrap_or("0").to_owned(), program, name })
+    }
+
+    fn major(&self) -> &str {
+        self.version.split('.').next().unwrap_or_default()
+    }
+}
+
+/// The lock, if neither a supervisor nor a server has it.
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).read(true).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Another process may make it at the same moment.
+fn make_fifo(path: &Path) -> Result<()> {
+    let is_fifo = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
+    if is_fifo() {
+        return Ok(());
+    }
+    let made = Command::new("mkfifo").arg(path).stderr(Stdio::null()).status()?;
+    anyhow::ensure!(made.success() || is_fifo(), "{} cannot be made", path.display());
+    Ok(())
+}
+
+/// In the data directory, or where that is too deep, in a short directory that only we may enter.
+fn socket_path(dir: &Path) -> Result<PathBuf> {
+    let beside = dir.join("s");
+    if beside.as_os_str().len() < MAX_SOCKET_PATH {
+        return Ok(beside);
+    }
+    let hash = sha1_smol::Sha1::from(dir.as_os_str().as_encoded_bytes()).digest().to_string();
+    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let short = base.join(format!("redeliver-{}", &hash[..12]));
+    make_private(&short)?;
+    let found = fs::symlink_metadata(&short)?;
+    let ours =
+        found.is_dir() && found.uid() == dir.metadata()?.uid() && found.mode() & 0o777 == 0o700;
+    anyhow::ensure!(ours, "{} belongs to somebody else", short.display());
+    Ok(short.join("s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deep_data_directory_gets_a_short_socket_path() {
+        let temp = tempfile::tempdir().unwrap();
+        let deep = temp.path().join("d".repeat(120));
+        fs::create_dir(&deep).unwrap();
+        let socket = socket_path(&deep).unwrap();
+        assert!(socket.as_os_str().len() < MAX_SOCKET_PATH);
+        assert_eq!(socket, socket_path(&deep).unwrap(), "it is found again");
+        fs::remove_dir(socket.parent().unwrap()).unwrap();
+        assert_eq!(socket_path(temp.path()).unwrap(), temp.path().join("s"));
+    }
+}

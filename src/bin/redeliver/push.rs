@@ -1,0 +1,291 @@
+//! `push`: one message, or one for each line.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use redeliver::{Backoff, DEFAULT_PAYLOAD_LIMIT, Message, Pushed, Queue, QueueName, Raw, Retry};
+use serde_json::json;
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+
+use crate::args::Global;
+use crate::backoff;
+use crate::exit_code::{Exit, fail};
+use crate::output::{many, progress};
+use crate::server::Session;
+
+/// Lines of one call.
+const MAX_LINES: usize = 512;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+const READ_AHEAD: usize = 256 * 1024;
+
+/// `push`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  redeliver push emails '{\"to\": \"a@b.c\"}' --delay 30s
+  redeliver push orders @order.json --key order-42 --max-attempts 8 --backoff exponential:1s:10m:jitter
+  seq 1 1000 | redeliver push numbers --lines
+  redeliver push imports @rows.ndjson --lines --key 'rows-{line}'")]
+pub(crate) struct PushArgs {
+    /// The queue's name.
+    queue: QueueName,
+    /// The payload: text, - for stdin, or @FILE; stdin if not given.
+    #[arg(allow_negative_numbers = true)]
+    payload: Option<String>,
+    /// Pushes one message for each line of stdin or of the file.
+    #[arg(long)]
+    lines: bool,
+    /// Delivers it this long after the push.
+    #[arg(long, value_name = "DURATION", value_parser = backoff::duration, conflicts_with = "at")]
+    delay: Option<Duration>,
+    /// Delivers it at this time, such as 2030-01-31T08:00:00Z; a past one means now.
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// Pushes nothing while a message with this key lives. With --lines, {line} stands for the
+    /// number of the line.
+    #[arg(long)]
+    key: Option<String>,
+    /// Lets it die after this many failures; 0 means never.
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// Waits after each failure: `none`, `fixed:200ms`, `linear:1s[:cap]`, `exponential:1s[:cap][:jitter]`
+    /// or `list:1s,5s,1m`.
+    #[arg(long, value_name = "SPEC", value_parser = backoff::parse)]
+    backoff: Option<Backoff>,
+    /// Adds a header of your own; may be given several times.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Says what kind of message it is.
+    #[arg(long)]
+    kind: Option<String>,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "it takes NAME=VALUE".to_owned())
+}
+
+/// Where payloads come from.
+enum Source {
+    Text(String),
+    Stdin,
+    File(PathBuf),
+}
+
+impl PushArgs {
+    fn source(&self) -> Source {
+        match self.payload.as_deref() {
+            None | Some("-") => Source::Stdin,
+            Some(text) => match text.strip_prefix('@') {
+                Some(path) => Source::File(path.into()),
+                None => Source::Text(text.to_owned()),
+            },
+        }
+    }
+
+    fn message(&self, payload: Vec<u8>, line: u64) -> Message<Raw> {
+        let mut message = Message::new(Raw(payload));
+        if let Some(delay) = self.delay {
+            message = message.delay(delay);
+        }
+        if let Some(at) = self.at {
+            message = message.at(SystemTime::from(at));
+        }
+        if let Some(key) = &self.key {
+            message = message.key(if self.lines {
+                key.replace("{line}", &line.to_string())
+            } else {
+                key.clone()
+            });
+        }
+        if let Some(max_attempts) = self.max_attempts {
+            message = message.retry(Retry::max_attempts(max_attempts));
+        }
+        if let Some(backoff) = &self.backoff {
+            message = message.retry(backoff.clone());
+        }
+        if let Some(kind) = &self.kind {
+            message = message.kind(kind);
+        }
+        for (name, value) in &self.headers {
+            message = message.header(name, value);
+        }
+        message
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: PushArgs) -> Result<Exit> {
+    if args.lines && args.key.as_ref().is_some_and(|key| !key.contains("{line}")) {
+        let hint = "with --lines the key needs {line}, or all lines but the first are duplicates";
+        return Err(fail(Exit::Usage, hint));
+    }
+    let source = args.source();
+    if args.lines && matches!(source, Source::Text(_)) {
+        let hint = "--lines reads stdin or @FILE, and takes no text";
+        return Err(fail(Exit::Usage, hint));
+    }
+    // A file that cannot be read is told before any server is started.
+    let input: Box<dyn AsyncRead + Unpin + Send> = match source {
+        Source::Text(text) => Box::new(std::io::Cursor::new(text.into_bytes())),
+        Source::Stdin => Box::new(tokio::io::stdin()),
+        Source::File(path) => {
+            let opened = File::open(&path).await;
+            Box::new(opened.with_context(|| path.display().to_string())?)
+        }
+    };
+    let session = Session::open(global).await?;
+    let queue = session.queue(&args.queue)?;
+    if args.lines {
+        push_lines(&session, &queue, &args, input).await
+    } else {
+        push_one(&session, &queue, &args, input).await
+    }
+}
+
+async fn push_one(
+    session: &Session,
+    queue: &Queue<Raw>,
+    args: &PushArgs,
+    input: impl AsyncRead + Unpin,
+) -> Result<Exit> {
+    let mut payload = Vec::new();
+    // One byte more than is allowed, so that the library refuses it.
+    let most = DEFAULT_PAYLOAD_LIMIT as u64 + 1;
+    input.take(most).read_to_end(&mut payload).await?;
+    let pushed = queue.push(args.message(payload, 1)).await?;
+    let (id, state, duplicate) = match pushed {
+        Pushed::Ready(id) => (id, "ready", false),
+        Pushed::Scheduled(id) => (id, "scheduled", false),
+        Pushed::Duplicate { id, state } => (id, state.as_str(), true),
+    };
+    let name = queue.name().as_str();
+    let json = json!({"queue": name, "id": id, "state": state, "duplicate": duplicate});
+    session.out.one(&json, || {
+        if duplicate { format!("{id} lives already: {state}") } else { format!("{id} {state}") }
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn push_lines(
+    session: &Session,
+    queue: &Queue<Raw>,
+    args: &PushArgs,
+    input: impl AsyncRead + Unpin,
+) -> Result<Exit> {
+    let mut lines = Lines { input: BufReader::with_capacity(READ_AHEAD, input), read: 0 };
+    let mut done = Done { bar: progress("messages pushed"), pushed: 0, duplicates: 0 };
+    loop {
+        let first = lines.read + 1;
+        let batch = lines.batch().await?;
+        if batch.is_empty() {
+            break;
+        }
+        let numbered = batch.into_iter().zip(first..);
+        let messages = numbered.map(|(payload, line)| args.message(payload, line));
+        let outcomes = queue.push_all(messages).await.with_context(|| {
+            format!("lines {first} to {} ({} pushed before)", lines.read, done.pushed)
+        })?;
+        done.note(&outcomes);
+    }
+    done.bar.finish_and_clear();
+    let name = queue.name().as_str();
+    let json = json!({"queue": name, "pushed": done.pushed, "duplicates": done.duplicates});
+    session.out.one(&json, || {
+        let pushed = many(done.pushed, "message");
+        format!("{pushed} pushed to {name}, {}", many(done.duplicates, "duplicate"))
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// What became of the lines so far.
+struct Done {
+    bar: ProgressBar,
+    pushed: u64,
+    duplicates: u64,
+}
+
+impl Done {
+    fn note(&mut self, outcomes: &[Pushed]) {
+        for outcome in outcomes {
+            match outcome {
+                Pushed::Ready(_) | Pushed::Scheduled(_) => self.pushed += 1,
+                Pushed::Duplicate { .. } => self.duplicates += 1,
+            }
+        }
+        self.bar.set_position(self.pushed + self.duplicates);
+    }
+}
+
+/// Reads lines in bounded batches.
+struct Lines<R> {
+    input: BufReader<R>,
+    read: u64,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    /// Waits for one line, then takes what has already arrived: `tail -f` is pushed as it comes.
+    async fn batch(&mut self) -> Result<Vec<Vec<u8>>> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < MAX_LINES && bytes < MAX_BYTES {
+            let Some(line) = self.line().await? else {
+                break;
+            };
+            bytes += line.len();
+            batch.push(line);
+            if self.input.buffer().is_empty() {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// A line without its end; a longer one than a payload may be is cut off just above the limit,
+    /// and refused by the library.
+    async fn line(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let most = DEFAULT_PAYLOAD_LIMIT as u64 + 1;
+        let mut bounded = (&mut self.input).take(most);
+        if bounded.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(None);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        self.read += 1;
+        Ok(Some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_lose_their_ends_and_nothing_else() {
+        let mut lines = Lines { input: BufReader::new(&b"a\n\n b\r\nlast"[..]), read: 0 };
+        let batch = lines.batch().await.unwrap();
+        assert_eq!(batch, [&b"a"[..], b"", b" b\r", b"last"]);
+        assert!(lines.batch().await.unwrap().is_empty());
+        assert_eq!(lines.read, 4);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded() {
+        let input = "x\n".repeat(MAX_LINES + 1);
+        let mut lines = Lines { input: BufReader::new(input.as_bytes()), read: 0 };
+        assert_eq!(lines.batch().await.unwrap().len(), MAX_LINES);
+        assert_eq!(lines.batch().await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_header_needs_its_sign() {
+        assert_eq!(header("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert!(header("a").is_err());
+    }
+}

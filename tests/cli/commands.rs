@@ -1,0 +1,165 @@
+use crate::fixture::{Site, finish};
+
+#[test]
+fn wrong_values_are_usage_errors_and_start_no_server() {
+    let site = Site::new();
+    let wrong: [&[&str]; 7] = [
+        &["push", "no name", "x"],
+        &["push", "q", "x", "--backoff", "sometimes"],
+        &["push", "q", "x", "--delay", "5"],
+        &["push", "q", "x", "--at", "tomorrow"],
+        &["push", "q", "--lines", "--key", "same"],
+        &["peek", "q", "--state", "lost"],
+        &["dead", "show", "q", "no-id"],
+    ];
+    for args in wrong {
+        assert_eq!(site.run(args).code, 2, "{args:?}");
+    }
+    assert!(!site.data().exists());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_by_exit_code_3() {
+    let site = Site::new();
+    let run = site.run(&["counts", "q", "--url", "redis://127.0.0.1:1"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.starts_with("redeliver: cannot use the server at 127.0.0.1:1"), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "it is told once");
+}
+
+#[test]
+fn without_any_server_program_the_way_to_install_one_is_told() {
+    let site = Site::new();
+    let run = finish(site.command(&["counts", "q"]).env("PATH", site.path()).spawn().unwrap());
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("apt-get install -y redis-server"), "{run:?}");
+}
+
+#[test]
+fn an_unknown_id_is_told_by_exit_code_4() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let id = "01JD0Z3N9Q6V2G7T8K4M5R1XYZ";
+    assert_eq!(site.run(&["dead", "show", "q", id]).code, 4);
+    assert_eq!(site.run(&["dead", "redrive", "q", id]).code, 4);
+    assert_eq!(site.run(&["cancel", "q", id]).code, 4);
+}
+
+#[test]
+fn what_hits_everything_is_refused_by_exit_code_5() {
+    let site = Site::new();
+    for args in [&["dead", "purge", "q"][..], &["dead", "redrive", "q"], &["destroy", "q"]] {
+        let run = site.run(args);
+        assert_eq!(run.code, 5, "{run:?}");
+        assert!(run.stderr.contains("--all") || run.stderr.contains("--yes"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let site = Site::new();
+    let urls = [
+        "redis://u:canary@127.0.0.1:1",
+        "redis://:canary@127.0.0.1:1/0",
+        "redis://u:canary@host:port",
+        "http://u:canary@127.0.0.1",
+        "unix:///nowhere?user=u&pass=canary",
+    ];
+    for url in urls {
+        for args in [&["counts", "q", "-vvv"][..], &["--help"], &["push", "--help"], &["push"]] {
+            let by_flag: Vec<&str> = args.iter().copied().chain(["--url", url]).collect();
+            let mut by_variable = site.command(args);
+            let by_variable = finish(by_variable.env("REDELIVER_URL", url).spawn().unwrap());
+            for run in [site.run(&by_flag), by_variable] {
+                assert!(!run.stdout.contains("canary"), "{run:?}");
+                assert!(!run.stderr.contains("canary"), "{run:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let lines = "a line\n".repeat(3_000);
+    site.run_with(&["push", "q", "--lines"], &lines).ok();
+    let mut peek = site.command(&["peek", "q", "--limit", "3000"]).spawn().unwrap();
+    drop(peek.stdout.take());
+    let run = finish(peek);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(!run.stderr.contains("panic"), "{run:?}");
+}
+
+#[test]
+fn each_way_to_give_a_payload_gives_the_same_bytes() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let file = site.path().join("payload");
+    std::fs::write(&file, "pay\nload").unwrap();
+    site.run(&["push", "q", "pay\nload"]).ok();
+    site.run(&["push", "q", &format!("@{}", file.display())]).ok();
+    site.run_with(&["push", "q", "-"], "pay\nload").ok();
+    site.run_with(&["push", "q"], "pay\nload").ok();
+    let messages = site.run(&["peek", "q"]).ok().lines();
+    assert_eq!(messages.len(), 4);
+    assert!(messages.iter().all(|message| message["payload"] == "pay\nload"));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_shown_in_hex() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let file = site.path().join("payload");
+    std::fs::write(&file, [0xff, 0]).unwrap();
+    site.run(&["push", "q", &format!("@{}", file.display())]).ok();
+    assert_eq!(site.run(&["peek", "q"]).ok().json()["payload_base16"], "ff00");
+}
+
+#[test]
+fn what_is_pushed_with_options_is_shown_with_them() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let push = ["push", "q", "x", "--delay", "1h", "--key", "k", "--kind", "mail"];
+    let push = [&push[..], &["--header", "a=b=c", "--backoff", "list:1s,5s"]].concat();
+    let first = site.run(&push).ok().json();
+    assert_eq!((&first["state"], &first["duplicate"]), (&"scheduled".into(), &false.into()));
+    let again = site.run(&push).ok().json();
+    assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &true.into()));
+
+    let shown = site.run(&["peek", "q", "--state", "scheduled", "-o", "json"]).ok().json();
+    let header = &shown[0]["header"];
+    assert_eq!((&header["kind"], &header["headers"]["a"]), (&"mail".into(), &"b=c".into()));
+    assert_eq!(header["backoff"]["delays_ms"], serde_json::json!([1000, 5000]));
+    assert!(shown[0]["at"].as_str().unwrap().ends_with('Z'));
+    let table = site.run(&["peek", "q", "--state", "scheduled", "-o", "table"]).ok();
+    assert!(table.stdout.contains(" in "), "{table:?}");
+
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(site.run(&["cancel", "q", id]).ok().json()["cancelled"][0], first["id"]);
+    assert_eq!(site.counts("q")["cancelled"], 1);
+}
+
+#[test]
+fn lines_with_numbered_keys_are_pushed_once_however_often_they_are_sent() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let push = ["push", "q", "--lines", "--key", "import-{line}"];
+    assert_eq!(site.run_with(&push, "a\na\n").ok().json()["pushed"], 2);
+    let again = site.run_with(&push, "a\na\nb").ok().json();
+    assert_eq!((&again["pushed"], &again["duplicates"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_queue_is_listed_paused_resumed_and_destroyed() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    site.run(&["push", "q", "x"]).ok();
+    assert_eq!(site.run(&["pause", "q"]).ok().json()["paused"], true);
+    let all = site.run(&["counts"]).ok().lines();
+    assert_eq!((all.len(), &all[0]["queue"], &all[0]["paused"]), (1, &"q".into(), &true.into()));
+    site.run(&["resume", "q"]).ok();
+    assert_eq!(site.counts("q")["paused"], false);
+    assert_eq!(site.run(&["destroy", "q", "--yes"]).ok().json()["destroyed"], 1);
+    assert!(site.run(&["counts"]).ok().lines().is_empty());
+}

@@ -1,0 +1,10 @@
+//! The program, run as its users run it, on a private server of each test's own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod commands;
+mod demo;
+mod fixture;
+mod private_server;
+mod round_trip;
+mod work;

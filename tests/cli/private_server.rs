@@ -1,0 +1,65 @@
+use crate::fixture::{Site, finish, wait_for};
+
+#[test]
+fn two_processes_share_a_server_that_goes_with_the_last_of_them() {
+    let site = Site::new();
+    let first = site.holder("a");
+    let second = site.holder("b");
+    site.run(&["push", "q", "x"]).ok();
+    first.kill();
+    assert_eq!(site.counts("q")["ready"], 1, "the second one keeps it");
+    assert!(site.is_up());
+    second.kill();
+    wait_for("the end of the server", || !site.is_up());
+    assert_eq!(site.counts("q")["ready"], 1, "it finds its data again");
+    wait_for("the end of the server", || !site.is_up());
+}
+
+#[test]
+fn commands_that_start_together_start_one_server() {
+    let site = Site::new();
+    let push = |n: u32| site.command(&["push", "q", &n.to_string()]).spawn().unwrap();
+    // Some come while the server of the ones before goes down.
+    for round in 0..4 {
+        let children: Vec<_> = (0..8).map(|n| push(8 * round + n)).collect();
+        for child in children {
+            finish(child).ok();
+        }
+    }
+    assert_eq!(site.counts("q")["pushed"], 32);
+    site.run(&["check", "q"]).ok();
+}
+
+#[test]
+fn a_server_that_crashed_is_replaced_with_its_data() {
+    let site = Site::new();
+    let holder = site.holder("a");
+    site.run(&["push", "q", "x"]).ok();
+    site.crash_server();
+    assert_eq!(site.counts("q")["ready"], 1);
+    drop(holder);
+}
+
+#[test]
+fn one_line_says_what_server_it_is_and_quiet_keeps_it_back() {
+    let site = Site::new();
+    let told = site.run(&["counts"]).ok().stderr;
+    assert!(told.starts_with("redeliver: private "), "{told}");
+    assert!(told.contains("append-only file synced every second"), "{told}");
+    assert_eq!(told.lines().count(), 1);
+    assert_eq!(site.run(&["-q", "counts"]).ok().stderr, "");
+}
+
+#[test]
+fn a_server_that_cannot_start_is_told_with_its_log() {
+    let site = Site::new();
+    site.run(&["counts"]).ok();
+    wait_for("the end of the server", || !site.is_up());
+    let server = std::fs::read_dir(site.data()).unwrap().next().unwrap().unwrap().path();
+    let files = server.join("appendonlydir");
+    std::fs::remove_dir_all(&files).unwrap();
+    std::fs::write(&files, "in the way").unwrap();
+    let run = site.run(&["counts"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("appendonly"), "{run:?}");
+}
