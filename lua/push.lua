@@ -24,10 +24,14 @@ for i = 1, #ids do
 end
 
 local known = call('HMGET', MESSAGES, unpack(ids))
-local owner, first_of = {}, {}
+local owner, first_of, stale = {}, {}, {}
 if #named > 0 then
   for i, id in ipairs(call('HMGET', KEYED, unpack(named))) do
-    if id and call('HEXISTS', MESSAGES, id) == 1 then owner[named[i]] = id end
+    if id and call('HEXISTS', MESSAGES, id) == 1 then
+      owner[named[i]] = id
+    elseif id then
+      stale[#stale + 1] = id
+    end
   end
 end
 
@@ -61,6 +65,7 @@ end
 
 if #records > 0 then
   call('HSET', MESSAGES, unpack(records))
+  if #stale > 0 then call('HDEL', KEYED, unpack(stale)) end
   if #keyed > 0 then call('HSET', KEYED, unpack(keyed)) end
   if not size.layout then call('HSET', META, 'layout', LAYOUT) end
   count('pushed', #records / 2)
