@@ -178,3 +178,17 @@ async fn push_finds_a_key_free_that_belongs_to_a_ghost() {
     assert_eq!(fixture.states().await, [1, 0, 0, 0]);
     fixture.assert_law().await;
 }
+
+#[tokio::test]
+async fn a_ghost_that_goes_leaves_its_former_key_to_the_message_that_has_it_now() {
+    let fixture = Fixture::new().await;
+    let keyed = || Message::new(Raw::from("a")).key("k");
+    let ghost = fixture.queue.push(keyed().delay(SECOND)).await.unwrap().id();
+    fixture.redis::<()>(&["HDEL", &fixture.key("messages"), &ghost.to_string()]);
+    let first = fixture.queue.push(keyed()).await.unwrap();
+    assert!(matches!(first, Pushed::Ready(_)), "{first:?}");
+    assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.push(keyed()).await.unwrap().id(), first.id());
+    assert_eq!(fixture.len("keyed"), 2);
+    assert_eq!(fixture.counts().await.ghosts, 1);
+}
