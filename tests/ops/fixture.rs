@@ -28,10 +28,12 @@ impl TestServer {
         server
     }
 
-    /// `sh` reads our pipe and kills the server at its end, which comes with our own death.
+    /// `sh` reads our pipe and kills the server at its end, which comes with our own death; what
+    /// the server wrote goes with it, unless a line told that it is wanted again.
     fn spawn(dir: &Path, args: &Vec<String>) -> Child {
         let socket = dir.join("s");
-        let script = r#""$@" >"$0/log" 2>&1 & p=$!; read -r _; kill -9 $p; wait $p"#;
+        let script = r#""$@" >"$0/log" 2>&1 & p=$!
+            read -r _; told=$?; kill -9 $p; wait $p; [ $told = 0 ] || rm -rf "$0""#;
         Command::new("sh")
             .args(["-c", script])
             .arg(dir)
