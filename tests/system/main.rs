@@ -16,4 +16,6 @@ mod faults;
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]
 mod fixture;
 mod memory;
+#[cfg(feature = "cli")]
+mod process;
 mod worker;

@@ -77,7 +77,11 @@ impl Probe {
         Ok(user + system)
     }
 
+    /// Bytes in use, once what was unlinked has been freed in the background.
     pub(super) async fn memory(&self) -> anyhow::Result<f64> {
+        while self.info("memory", "lazyfree_pending_objects").await? != "0" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         Ok(self.info("memory", "used_memory").await?.parse()?)
     }
 
