@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
+use crate::batch::MAX_BATCH;
 use crate::claims::Claimed;
 use crate::connect::pause;
 use crate::context::Context;
@@ -23,7 +24,6 @@ use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
 use crate::policy;
 use crate::queue::Queue;
-use crate::script::MAX_ITEMS;
 use crate::waiter::Waiter;
 
 /// A job that runs longer than an hour is more likely hung than at work.
@@ -228,11 +228,11 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
         }
     }
 
-    /// Waits for one free slot, then takes all that are free.
+    /// Waits for one free slot, then takes all that are free, up to what a short script hands out.
     async fn room(&mut self) -> Vec<OwnedSemaphorePermit> {
         let mut room = Vec::new();
         room.extend(Arc::clone(&self.slots).acquire_owned().await.ok());
-        while room.len() < MAX_ITEMS {
+        while room.len() < MAX_BATCH {
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
                 break;
             };
