@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -165,7 +165,8 @@ impl Connector {
 pub(crate) struct Link {
     connector: Connector,
     live: RwLock<Option<Live>>,
-    opening: tokio::sync::Mutex<()>,
+    /// Held while a connection is made; remembers when that failed last, and how.
+    opening: tokio::sync::Mutex<Option<(Instant, Fault)>>,
     epochs: AtomicU64,
     timeouts: AtomicU32,
 }
@@ -236,11 +237,25 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let _one_at_a_time = self.opening.lock().await;
+        let asked = Instant::now();
+        let mut failed = self.opening.lock().await;
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let connection = self.connector.connect().await?;
+        // Whoever waited for an attempt that failed shares its failure: one after the other, many
+        // callers would each wait for a time-out of their own.
+        if let Some((at, fault)) = &*failed
+            && *at >= asked
+        {
+            return Err(fault.clone());
+        }
+        let connection = match self.connector.connect().await {
+            Ok(connection) => connection,
+            Err(fault) => {
+                *failed = Some((Instant::now(), fault.clone()));
+                return Err(fault);
+            }
+        };
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
         self.timeouts.store(0, Ordering::Relaxed);
         let live = Live { connection, epoch };
