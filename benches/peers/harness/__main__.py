@@ -56,7 +56,7 @@ def attempt(result, step, workload, installed, chosen):
         result["failures"][step] = str(error)
         say(f"  {step}: {error}")
         return {}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError) as error:
         result["failures"][step] = f"{type(error).__name__}: {error}"
         say(f"  {step}: {error!r}")
         return {}

@@ -47,7 +47,7 @@ PEERS = [
          settings="10 threads (20 in W6), schedule poll 5 s (default), retry_in 1 s"),
     Peer("dramatiq", "dramatiq", "python", "python/dramatiq_peer.py", "one call a message",
          tasks=False, ready=20_000, burst=5_000, retry=500,
-         settings="2 processes of 16 threads, backoff 1 ms"),
+         settings="2 processes of 16 threads (20 in W6), backoff 1 ms"),
     Peer("celery", "Celery", "python", "python/celery_peer.py", "one call a message",
          tasks=False, ready=5_000, burst=2_000, retry=300,
          settings="2 processes (20 in W6), late acks, prefetch 64, countdown 1 ms, no results"),

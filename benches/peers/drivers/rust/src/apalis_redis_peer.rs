@@ -22,7 +22,6 @@ fn config(defaults: bool) -> Config {
         .heartbeat_interval(Duration::from_secs(1))
         .missed_heartbeats(30)
         .lock_tasks(false)
-        .persist_results(false)
         .emit_events(false)
 }
 
@@ -48,11 +47,13 @@ pub async fn push(push: Push) -> anyhow::Result<()> {
     let mut items = push.items();
     let started = Instant::now();
     if push.each {
-        push.from_tasks(storage, push_one).await?;
+        push.by_tasks(storage, push_one).await?;
     } else {
         while !items.is_empty() {
             let bulk: Vec<Item> = items.drain(..BULK.min(items.len())).collect();
-            storage.push_all(stream::iter(bulk.into_iter().map(task))).await?;
+            storage
+                .push_all(stream::iter(bulk.into_iter().map(task)))
+                .await?;
         }
     }
     push.report(started);

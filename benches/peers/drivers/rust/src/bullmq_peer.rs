@@ -34,7 +34,7 @@ pub async fn push(push: Push) -> anyhow::Result<()> {
     let items = push.items();
     let started = Instant::now();
     if push.each {
-        push.from_tasks(Arc::new(queue), push_one).await?;
+        push.by_tasks(Arc::new(queue), push_one).await?;
     } else {
         for items in items.chunks(BULK) {
             let job = |item: &Item| BulkJob::with_options("job", &item.body, options(item));
@@ -54,7 +54,10 @@ pub async fn work(work: Work) -> anyhow::Result<()> {
         let work = work.clone();
         async move {
             let body: Body = serde_json::from_value(job.data().clone())?;
-            match work.handle(&body.id, u64::from(job.attempts_made()) + 1).await {
+            match work
+                .handle(&body.id, u64::from(job.attempts_made()) + 1)
+                .await
+            {
                 true => Ok(serde_json::Value::Null),
                 false => Err(Error::ProcessingError("not yet".into())),
             }
@@ -62,6 +65,8 @@ pub async fn work(work: Work) -> anyhow::Result<()> {
     };
     let worker = Worker::with_options("peers", processor, options).await?;
     until_stopped().await?;
-    worker.close(Duration::from_secs(2).as_millis() as u64).await?;
+    worker
+        .close(Duration::from_secs(2).as_millis() as u64)
+        .await?;
     Ok(())
 }

@@ -23,8 +23,14 @@ pub fn url() -> anyhow::Result<String> {
     std::env::var("PEER_URL").context("PEER_URL is not set")
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "peers take due times by the client's clock"
+)]
 pub fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// 100 bytes of JSON.
@@ -55,7 +61,8 @@ pub struct Item {
 impl Item {
     /// The delay from now on; zero for a message that is due.
     pub fn delay(&self) -> Duration {
-        self.due.map_or(Duration::ZERO, |due| due.saturating_sub(now()))
+        self.due
+            .map_or(Duration::ZERO, |due| due.saturating_sub(now()))
     }
 }
 
@@ -73,13 +80,19 @@ pub struct Push {
 impl Push {
     pub fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let count = args.next().context("how many?")?.parse()?;
-        let mut push = Self { count, ..Self::default() };
+        let mut push = Self {
+            count,
+            ..Self::default()
+        };
         while let Some(option) = args.next() {
             if option == "--each" {
                 push.each = true;
                 continue;
             }
-            let value: u64 = args.next().context("the option's value is missing")?.parse()?;
+            let value: u64 = args
+                .next()
+                .context("the option's value is missing")?
+                .parse()?;
             match option.as_str() {
                 "--delay-until-ms" => push.due = Some(Duration::from_millis(value)),
                 "--delay-ms" => push.due = Some(now() + Duration::from_millis(value)),
@@ -94,7 +107,10 @@ impl Push {
     fn item(&self, index: u64) -> Item {
         let share = index as f64 / self.count as f64;
         let due = self.due.map(|due| due + self.spread.mul_f64(share));
-        Item { body: Body::new(self.first + index), due }
+        Item {
+            body: Body::new(self.first + index),
+            due,
+        }
     }
 
     pub fn items(&self) -> Vec<Item> {
@@ -107,7 +123,7 @@ impl Push {
     }
 
     /// Pushes every message by itself from 1,000 tasks.
-    pub async fn from_tasks<C, F, Fut>(&self, client: C, push_one: F) -> anyhow::Result<()>
+    pub async fn by_tasks<C, F, Fut>(&self, client: C, push_one: F) -> anyhow::Result<()>
     where
         C: Clone + Send + 'static,
         F: Fn(C, Item) -> Fut + Copy + Send + 'static,
@@ -169,7 +185,11 @@ impl Work {
             _ => Mode::Succeed,
         };
         let defaults = std::env::var_os("PEER_DEFAULTS").is_some();
-        Ok(Self { log: Arc::new(log), mode, defaults })
+        Ok(Self {
+            log: Arc::new(log),
+            mode,
+            defaults,
+        })
     }
 
     /// The handler of every peer: one line by one write, then as the mode says. True = success.

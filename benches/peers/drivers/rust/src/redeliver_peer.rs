@@ -8,7 +8,9 @@ use crate::common::{Body, CONCURRENCY, Item, Push, Work, until_stopped, url};
 
 async fn queue() -> anyhow::Result<Queue<Body>> {
     let policy = Policy::default().backoff(Backoff::fixed(Duration::from_millis(1)));
-    Ok(Queue::connect(&url()?, "peers").await?.with_policy(policy)?)
+    Ok(Queue::connect(&url()?, "peers")
+        .await?
+        .with_policy(policy)?)
 }
 
 fn message(item: Item) -> Message<Body> {
@@ -29,7 +31,7 @@ pub async fn push(push: Push) -> anyhow::Result<()> {
     let items = push.items();
     let started = Instant::now();
     if push.each {
-        push.from_tasks(queue, push_one).await?;
+        push.by_tasks(queue, push_one).await?;
     } else {
         queue.push_all(items.into_iter().map(message)).await?;
     }

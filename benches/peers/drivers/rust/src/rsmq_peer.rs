@@ -16,9 +16,16 @@ const BACKOFF: Duration = Duration::from_millis(1);
 
 async fn connect() -> anyhow::Result<Rsmq> {
     let url = url()?;
-    let (host, port) = url.trim_start_matches("redis://").split_once(':').unwrap_or(("", "0"));
+    let (host, port) = url
+        .trim_start_matches("redis://")
+        .split_once(':')
+        .unwrap_or(("", "0"));
     let port = port.trim_end_matches("/0").parse()?;
-    let options = RsmqOptions { host: host.into(), port, ..RsmqOptions::default() };
+    let options = RsmqOptions {
+        host: host.into(),
+        port,
+        ..RsmqOptions::default()
+    };
     let mut rsmq = Rsmq::new(options).await?;
     if !rsmq.list_queues().await?.iter().any(|name| name == QUEUE) {
         rsmq.create_queue(QUEUE, None, None, None).await?;
@@ -27,7 +34,8 @@ async fn connect() -> anyhow::Result<Rsmq> {
 }
 
 async fn push_one(mut rsmq: Rsmq, item: Item) -> anyhow::Result<()> {
-    rsmq.send_message(QUEUE, item.body.json()?, Some(item.delay())).await?;
+    rsmq.send_message(QUEUE, item.body.json()?, Some(item.delay()))
+        .await?;
     Ok(())
 }
 
@@ -36,11 +44,13 @@ pub async fn push(push: Push) -> anyhow::Result<()> {
     let items = push.items();
     let started = Instant::now();
     if push.each || !push.at_once() {
-        push.from_tasks(rsmq, push_one).await?;
+        push.by_tasks(rsmq, push_one).await?;
     } else {
         for items in items.chunks(SEND_BATCH) {
-            let bodies: Result<Vec<String>, _> = items.iter().map(|item| item.body.json()).collect();
-            rsmq.send_message_batch(QUEUE, bodies?, Some(items[0].delay())).await?;
+            let bodies: Result<Vec<String>, _> =
+                items.iter().map(|item| item.body.json()).collect();
+            rsmq.send_message_batch(QUEUE, bodies?, Some(items[0].delay()))
+                .await?;
         }
     }
     push.report(started);
@@ -52,7 +62,8 @@ async fn one(mut rsmq: Rsmq, work: Work, message: RsmqMessage<String>) -> anyhow
     if work.handle(&body.id, message.rc).await {
         rsmq.delete_message(QUEUE, &message.id).await?;
     } else {
-        rsmq.change_message_visibility(QUEUE, &message.id, BACKOFF).await?;
+        rsmq.change_message_visibility(QUEUE, &message.id, BACKOFF)
+            .await?;
     }
     Ok(())
 }
@@ -60,12 +71,18 @@ async fn one(mut rsmq: Rsmq, work: Work, message: RsmqMessage<String>) -> anyhow
 async fn take(work: Work) -> anyhow::Result<()> {
     let mut rsmq = connect().await?;
     loop {
-        let messages = rsmq.receive_message_batch(QUEUE, None, RECEIVE_BATCH).await?;
+        let messages = rsmq
+            .receive_message_batch(QUEUE, None, RECEIVE_BATCH)
+            .await?;
         if messages.is_empty() {
             tokio::time::sleep(POLL).await;
         }
-        try_join_all(messages.into_iter().map(|message| one(rsmq.clone(), work.clone(), message)))
-            .await?;
+        try_join_all(
+            messages
+                .into_iter()
+                .map(|message| one(rsmq.clone(), work.clone(), message)),
+        )
+        .await?;
     }
 }
 
