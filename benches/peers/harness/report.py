@@ -22,7 +22,7 @@ TABLES = [
     ("W5: server memory, bytes a message of 100 bytes", [
         ("ready", "ready_bytes", 0), ("scheduled", "scheduled_bytes", 0)]),
     ("W6: kill -9 while 20 handlers hang", [
-        ("handled again", "crash_back", 0), ("all after s", "crash_s", 1), ("watched s", "crash_watched_s", 0)]),
+        ("handled again", "crash_back", 0), ("all after s", "crash_s", 2), ("watched s", "crash_watched_s", 0)]),
 ]
 #: Which N of (W1 and W5, W2, W4) belongs to a table.
 SIZE = {"W1": 0, "W2": 1, "W4": 2, "W5": 0}
