@@ -20,7 +20,12 @@ pub(super) fn lateness(file: &Path, sparse: &Lateness, burst: &Lateness) -> anyh
         .x_label_area_size(36)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..100.0, (0.1..most * 1.2).log_scale())?;
-    chart.configure_mesh().x_desc("percentile").y_desc("ms after the due time").draw()?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("percentile")
+        .y_desc("ms after the due time")
+        .draw()?;
     for (name, lateness, color) in [("sparse", sparse, BLUE), ("burst", burst, RED)] {
         let at = |step| f64::from(step) / f64::from(STEPS);
         let points = (0..=STEPS).map(|step| (at(step) * 100.0, lateness.ms(at(step)).max(0.1)));
@@ -29,7 +34,12 @@ pub(super) fn lateness(file: &Path, sparse: &Lateness, burst: &Lateness) -> anyh
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color));
     }
-    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE)
+        .border_style(BLACK)
+        .draw()?;
     area.present()?;
     Ok(())
 }
