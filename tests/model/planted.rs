@@ -1,0 +1,1 @@
+//! Bugs planted in the scripts: a test that would not find them would prove nothing.
