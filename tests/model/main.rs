@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest};
 
-use fixture::shared;
+use fixture::TestServer;
 use laws::Laws;
 use real::{Real, set_up};
 use step::Step;
@@ -32,6 +32,8 @@ use walk::{Done, Walk};
 
 /// Steps of one walk.
 const STEPS: std::ops::Range<usize> = 1..80;
+/// Less than the records of two pages.
+const SHORT_BUDGET: usize = 200;
 const DEFAULT_CASES: u32 = 1000;
 /// Calls that a failure shows.
 const SHOWN: usize = 30;
@@ -76,7 +78,12 @@ impl StateMachineTest for Walker {
 }
 
 impl Walker {
-    fn differs(&self, what: &str, expected: &impl std::fmt::Debug, got: &impl std::fmt::Debug) -> String {
+    fn differs(
+        &self,
+        what: &str,
+        expected: &impl std::fmt::Debug,
+        got: &impl std::fmt::Debug,
+    ) -> String {
         let mut told = format!("another {what}\nexpected {expected:?}\n     got {got:?}\nafter");
         for call in &self.log[self.log.len().saturating_sub(SHOWN)..] {
             write!(told, "\n  {call}").unwrap();
@@ -108,10 +115,27 @@ fn config() -> Config {
     }
 }
 
+/// The text of a script that reads fewer bytes of records in one redelivery.
+fn short_budget(verb: &str, text: String) -> String {
+    let short = SHORT_BUDGET.to_string();
+    if verb == "redeliver" { real::replaced(&text, "2 * 1024 * 1024", &short) } else { text }
+}
+
 #[test]
 fn the_scripts_do_what_the_model_does() {
-    set_up(shared(), None, |_, text| text);
+    let server = TestServer::start(&[]);
+    set_up(&server, None, |_, text| text);
     if let Err(told) = walk(TestRunner::new(config())) {
+        panic!("{told}");
+    }
+}
+
+#[test]
+fn redelivery_stops_at_its_budget_of_bytes() {
+    let server = TestServer::start(&[]);
+    set_up(&server, Some(SHORT_BUDGET), short_budget);
+    let config = Config { cases: config().cases / 4, ..config() };
+    if let Err(told) = walk(TestRunner::new(config)) {
         panic!("{told}");
     }
 }

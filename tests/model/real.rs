@@ -57,7 +57,11 @@ thread_local! {
 }
 
 /// What the walks of this thread run against: the scripts, each after a change of its text.
-pub(crate) fn set_up(server: &TestServer, budget: Option<usize>, change: impl Fn(&str, String) -> String) {
+pub(crate) fn set_up(
+    server: &TestServer,
+    budget: Option<usize>,
+    change: impl Fn(&str, String) -> String,
+) {
     let mut connection = server.client().get_connection().unwrap();
     let mut scripts = BTreeMap::new();
     for verb in VERBS {

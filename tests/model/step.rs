@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
-    /// One of those in this state.
+    /// One of those in this state; a call takes the one after it for its next item.
     In(&'static str, u8),
     /// Any that was ever pushed.
     Any(u8),
@@ -18,6 +18,7 @@ pub(crate) enum Who {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Receipt {
+    /// Of one of the pending.
     Right(u8),
     /// Any that was ever handed out.
     Old(u8),
@@ -69,15 +70,37 @@ pub(crate) enum Moment {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Push(Vec<Item>),
-    Claim { limit: u64, bytes: u64, lease: u64 },
+    Claim {
+        limit: u64,
+        bytes: u64,
+        lease: u64,
+    },
     Settle(&'static str, Vec<Settling>),
-    Redeliver { limit: u64, poller: &'static str },
+    Redeliver {
+        limit: u64,
+        poller: &'static str,
+    },
     ById(&'static str, Vec<Who>),
     Reschedule(Vec<(Who, When)>),
-    Letters { verb: &'static str, limit: u64, before: Moment, named: Vec<Who> },
-    Trim { limit: u64, age: Moment, entries: u64 },
+    Letters {
+        verb: &'static str,
+        limit: u64,
+        before: Moment,
+        named: Vec<Who>,
+    },
+    Trim {
+        limit: u64,
+        age: Moment,
+        entries: u64,
+    },
     Plain(&'static str),
-    Page { verb: &'static str, state: &'static str, start: u64, limit: u64, bytes: u64 },
+    Page {
+        verb: &'static str,
+        state: &'static str,
+        start: u64,
+        limit: u64,
+        bytes: u64,
+    },
     CheckOne(Who),
     /// By so many microseconds.
     Advance(i64),
@@ -90,9 +113,10 @@ pub(crate) enum Step {
     Replay(u8),
 }
 
-const LIMITS: [u64; 7] = [1, 1, 2, 3, 16, 17, 1000];
-const BYTES: [u64; 5] = [0, 9, 40, 200, 2 * 1024 * 1024];
-const TIMES: [u64; 8] = [0, 0, 1, 1000, 4999, 5000, 5001, 60_000];
+const LIMITS: [u64; 8] = [1, 1, 2, 3, 16, 17, 1000, 1000];
+const PLENTY: u64 = 2 * 1024 * 1024;
+const BYTES: [u64; 8] = [0, 9, 40, 200, PLENTY, PLENTY, PLENTY, PLENTY];
+const TIMES: [u64; 9] = [0, 0, 0, 1, 1000, 4999, 5000, 5001, 60_000];
 const LEASES: [u64; 6] = [1, 1000, 4999, 5000, 5001, 30_000];
 const OFFSETS: [i64; 7] = [-1000, -1, 0, 1, 1000, 4999, 5000];
 const STATES: [&str; 4] = super::reference::STATES;
@@ -129,16 +153,24 @@ fn some<S: Strategy + Clone + 'static>(each: S) -> BoxedStrategy<Vec<S::Value>>
 where
     S::Value: Clone + 'static,
 {
-    prop_oneof![12 => vec(each.clone(), 1..5), 1 => vec(each, 5..24)].boxed()
+    prop_oneof![9 => vec(each.clone(), 1..5), 1 => vec(each, 5..30)].boxed()
 }
 
 fn push() -> impl Strategy<Value = Step> {
     let known = prop_oneof![6 => Just(None), 1 => who().prop_map(Some)];
     let max = select(&["0", "1", "2", "3", "5000000000", "x"][..]);
     let key = select(&["", "", "", "", "a", "b", "c"][..]);
-    let item = (known, max, 0..60_usize, key, when());
+    let item = (known, max, 0..40_usize, key, when());
     let item = item.prop_map(|(who, max, size, key, when)| Item { who, max, size, key, when });
     some(item).prop_map(Step::Push)
+}
+
+/// New messages for more than one page of records, all due now.
+fn crowd() -> impl Strategy<Value = Step> {
+    vec((select(&["1", "2"][..]), 0..40_usize), 17..40).prop_map(|items| {
+        let item = |(max, size)| Item { who: None, max, size, key: "", when: When::In(0) };
+        Step::Push(items.into_iter().map(item).collect())
+    })
 }
 
 fn settle(verb: &'static str) -> impl Strategy<Value = Step> {
@@ -165,9 +197,8 @@ fn moment() -> impl Strategy<Value = Moment> {
 
 fn letters(verb: &'static str) -> impl Strategy<Value = Step> {
     let dead = prop_oneof![3 => (0..20_u8).prop_map(|at| Who::In("dead", at)), 1 => who()];
-    (select(&LIMITS[..]), moment(), prop_oneof![Just(Vec::new()).boxed(), some(dead)]).prop_map(
-        move |(limit, before, named)| Step::Letters { verb, limit, before, named },
-    )
+    (select(&LIMITS[..]), moment(), prop_oneof![Just(Vec::new()).boxed(), some(dead)])
+        .prop_map(move |(limit, before, named)| Step::Letters { verb, limit, before, named })
 }
 
 fn page(verb: &'static str) -> impl Strategy<Value = Step> {
@@ -198,10 +229,15 @@ fn advance() -> impl Strategy<Value = Step> {
 
 fn tend() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => letters("redrive"),
-        4 => letters("purge"),
-        4 => (select(&LIMITS[..]), moment(), 0..5_u64)
+        4 => letters("redrive"),
+        1 => letters("purge"),
+        3 => (select(&LIMITS[..]), moment(), 0..5_u64)
             .prop_map(|(limit, age, entries)| Step::Trim { limit, age, entries }),
+    ]
+}
+
+fn look() -> impl Strategy<Value = Step> {
+    prop_oneof![
         6 => page("peek"),
         3 => page("check"),
         2 => who().prop_map(Step::CheckOne),
@@ -214,23 +250,28 @@ fn tend() -> impl Strategy<Value = Step> {
     ]
 }
 
-pub(crate) fn steps() -> BoxedStrategy<Step> {
+/// What may come next; calls that would find nothing to do are drawn less often.
+pub(crate) fn steps(some_live: bool, some_pending: bool, some_dead: bool) -> BoxedStrategy<Step> {
+    let often = |likely: bool, weight: u32| if likely { weight } else { 1 };
     let claim = (select(&LIMITS[..]), select(&BYTES[..]), select(&LEASES[..]));
     prop_oneof![
-        12 => push(),
-        12 => claim.prop_map(|(limit, bytes, lease)| Step::Claim { limit, bytes, lease }),
-        6 => settle("ack"),
-        8 => settle("retry"),
-        5 => settle("bury"),
-        6 => settle("release"),
-        4 => settle("extend"),
-        12 => redeliver(),
-        4 => some(who()).prop_map(|ids| Step::ById("cancel", ids)),
-        6 => some((who(), when())).prop_map(Step::Reschedule),
-        20 => tend(),
-        14 => advance(),
-        4 => Just(Step::TakeBell),
-        4 => Just(Step::TakeAlarm),
+        often(!some_live, 40) + 12 => push(),
+        3 => crowd(),
+        often(some_live, 14) => claim
+            .prop_map(|(limit, bytes, lease)| Step::Claim { limit, bytes, lease }),
+        often(some_pending, 6) => settle("ack"),
+        often(some_pending, 9) => settle("retry"),
+        often(some_pending, 6) => settle("bury"),
+        often(some_pending, 9) => settle("release"),
+        often(some_pending, 6) => settle("extend"),
+        often(some_live, 14) => redeliver(),
+        often(some_live, 4) => some(who()).prop_map(|ids| Step::ById("cancel", ids)),
+        often(some_live, 7) => some((who(), when())).prop_map(Step::Reschedule),
+        often(some_dead, 12) => tend(),
+        9 => look(),
+        often(some_live, 16) => advance(),
+        3 => Just(Step::TakeBell),
+        3 => Just(Step::TakeAlarm),
         8 => prop_oneof![0..4_u8, any::<u8>()].prop_map(Step::Replay),
     ]
     .boxed()

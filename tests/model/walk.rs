@@ -46,11 +46,14 @@ impl ReferenceStateMachine for Walk {
         Just(Self { model, done: Done::Nothing, minted, receipts, calls }).boxed()
     }
 
-    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+    fn transitions(walk: &Self) -> BoxedStrategy<Step> {
         thread_local! {
-            static STEPS: BoxedStrategy<Step> = steps();
+            static STEPS: Vec<BoxedStrategy<Step>> =
+                (0..8).map(|bits| steps(bits & 1 > 0, bits & 2 > 0, bits & 4 > 0)).collect();
         }
-        STEPS.with(Clone::clone)
+        let any = |state| usize::from(walk.model.head(state).is_some());
+        let live = usize::from(!walk.model.messages.is_empty());
+        STEPS.with(|steps| steps[live + 2 * any("pending") + 4 * any("dead")].clone())
     }
 
     fn apply(mut walk: Self, step: &Step) -> Self {
@@ -83,8 +86,8 @@ impl ReferenceStateMachine for Walk {
     }
 }
 
-fn pick<T>(from: &[T], index: u8) -> Option<&T> {
-    from.get(usize::from(index) % from.len().max(1))
+fn pick<T>(from: &[T], index: usize) -> Option<&T> {
+    from.get(index % from.len().max(1))
 }
 
 impl Walk {
@@ -139,7 +142,7 @@ impl Walk {
                 (*verb, argv)
             }
             Step::CheckOne(who) => {
-                ("check", vec!["one".to_owned(), self.id(*who, None), "1".to_owned()])
+                ("check", vec!["one".to_owned(), self.id(*who, 0, None), "1".to_owned()])
             }
             Step::Plain(verb) => (*verb, Vec::new()),
             other => panic!("{other:?} is no call"),
@@ -155,10 +158,13 @@ impl Walk {
         id
     }
 
-    fn id(&self, who: Who, before: Option<&String>) -> String {
+    /// As the item of a call that has this position.
+    fn id(&self, who: Who, at: usize, before: Option<&String>) -> String {
         let found = match who {
-            Who::In(state, index) => pick(&self.model.ids_in(state), index).cloned(),
-            Who::Any(index) => pick(&self.minted, index).cloned(),
+            Who::In(state, index) => {
+                pick(&self.model.ids_in(state), usize::from(index) + at).cloned()
+            }
+            Who::Any(index) => pick(&self.minted, usize::from(index)).cloned(),
             Who::Again => before.cloned(),
             Who::Nobody => None,
         };
@@ -168,7 +174,7 @@ impl Walk {
     fn ids(&self, named: &[Who]) -> Vec<String> {
         let mut ids = Vec::new();
         for who in named {
-            ids.push(self.id(*who, ids.last()));
+            ids.push(self.id(*who, ids.len(), ids.last()));
         }
         ids
     }
@@ -185,7 +191,7 @@ impl Walk {
         match moment {
             Moment::Always => 9_000_000_000_000,
             Moment::Now => self.model.now(),
-            Moment::Death(index, later) => pick(&dead, index)
+            Moment::Death(index, later) => pick(&dead, usize::from(index))
                 .map_or(0, |(at, _)| *at)
                 .saturating_add_signed(later),
         }
@@ -195,7 +201,7 @@ impl Walk {
         let (mut argv, mut before) = (Vec::new(), None);
         for item in items {
             let id = match item.who {
-                Some(who) => self.id(who, before.as_ref()),
+                Some(who) => self.id(who, 0, before.as_ref()),
                 None => self.mint(),
             };
             let record = format!("{}\n\n{}", item.max, "p".repeat(item.size));
@@ -205,31 +211,36 @@ impl Walk {
         argv
     }
 
-    fn receipt(&self, receipt: Receipt, before: Option<&(String, String)>) -> (String, String) {
+    fn receipt(
+        &self,
+        receipt: Receipt,
+        at: usize,
+        before: Option<&(String, String)>,
+    ) -> (String, String) {
         let now = |id: String| {
             let attempt = self.attempt(&id);
             (id, attempt)
         };
-        let pending = |index| self.id(Who::In("pending", index), None);
+        let pending = |index| self.id(Who::In("pending", index), at, None);
         match receipt {
             Receipt::Right(index) => now(pending(index)),
-            Receipt::Of(who) => now(self.id(who, None)),
+            Receipt::Of(who) => now(self.id(who, at, None)),
             Receipt::Early(index) => {
                 let (id, attempt) = now(pending(index));
                 (id, (attempt.parse::<u64>().unwrap() + 1).to_string())
             }
             Receipt::Crossed(one, other) => (pending(one), now(pending(other)).1),
-            Receipt::Old(index) => {
-                pick(&self.receipts, index).cloned().unwrap_or_else(|| now(pending(index)))
-            }
+            Receipt::Old(index) => pick(&self.receipts, usize::from(index))
+                .cloned()
+                .unwrap_or_else(|| now(pending(index))),
             Receipt::Again => before.cloned().unwrap_or_else(|| now(pending(0))),
         }
     }
 
     fn settle(&self, verb: &str, items: &[Settling]) -> Vec<String> {
         let (mut argv, mut before) = (Vec::new(), None);
-        for item in items {
-            let (id, attempt) = self.receipt(item.receipt, before.as_ref());
+        for (at, item) in items.iter().enumerate() {
+            let (id, attempt) = self.receipt(item.receipt, at, before.as_ref());
             let line = format!("{attempt} {} {} {}", item.failures, item.max, item.history);
             let line = line.trim_end().to_owned();
             argv.extend([id.clone(), attempt.clone()]);

@@ -76,7 +76,8 @@ impl Model {
         tell("messages", Reply::number(self.messages.len()));
         tell("now", Reply::number(self.now()));
         tell("paused", Reply::number(u64::from(self.paused)));
-        let heads = [("next_due", "scheduled"), ("next_deadline", "pending"), ("oldest_dead", "dead")];
+        let heads =
+            [("next_due", "scheduled"), ("next_deadline", "pending"), ("oldest_dead", "dead")];
         for (name, state) in heads {
             tell(name, Reply::number(self.head(state).unwrap_or(0)));
         }
@@ -91,7 +92,9 @@ impl Model {
             let id = &argv[1];
             let finding = if self.messages.contains_key(id) { "placed" } else { "gone" };
             let words = [Reply::text(id), Reply::text(finding)];
-            return Reply::List([Reply::text("0"), Reply::number(1)].into_iter().chain(words).collect());
+            return Reply::List(
+                [Reply::text("0"), Reply::number(1)].into_iter().chain(words).collect(),
+            );
         }
         let ids = self.ids_in(place);
         let [start, limit] = [1, 2].map(|at| usize::try_from(number(&argv[at])).unwrap());

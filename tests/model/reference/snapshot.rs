@@ -26,7 +26,8 @@ impl Model {
                 keyed.insert(format!("={key}"), id.clone());
             }
         }
-        let record = |(id, message): (&String, &super::Message)| (id.clone(), message.record.clone());
+        let record =
+            |(id, message): (&String, &super::Message)| (id.clone(), message.record.clone());
         let line = |(id, message): (&String, &super::Message)| {
             Some((id.clone(), message.line.as_ref().map(Line::text)?))
         };
@@ -44,7 +45,8 @@ impl Model {
 
     fn meta(&self) -> BTreeMap<String, String> {
         let counters = self.counters.iter().map(|(name, count)| (*name, count.to_string()));
-        let mut meta: BTreeMap<_, _> = counters.map(|(name, count)| (name.to_owned(), count)).collect();
+        let mut meta: BTreeMap<_, _> =
+            counters.map(|(name, count)| (name.to_owned(), count)).collect();
         if self.begun {
             meta.insert("layout".to_owned(), "1".to_owned());
         }
