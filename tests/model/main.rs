@@ -21,7 +21,7 @@ mod walk;
 
 use std::fmt::Write as _;
 
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest};
 
 use fixture::TestServer;
@@ -111,6 +111,7 @@ fn config() -> Config {
             "tests/model/proptest-regressions/walks.txt",
         ))),
         max_shrink_time: 60_000,
+        rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     }
 }

@@ -43,7 +43,7 @@ impl Model {
                     "scheduled"
                 }
                 "scheduled" => {
-                    self.to_tail(id);
+                    self.append(id);
                     self.ring_bell();
                     "ready"
                 }

@@ -26,7 +26,9 @@ impl Model {
             firsts.push(Ok(place.state()));
         }
         let pushed = firsts.iter().filter(|first| first.is_ok()).count();
-        self.begun |= pushed > 0;
+        if pushed > 0 {
+            self.layout = Some("1");
+        }
         self.count("pushed", pushed);
         self.ring_alarm("scheduled", earliest);
         if rings {

@@ -30,7 +30,7 @@ impl Model {
             if let Some(line) = &mut self.messages.get_mut(id).unwrap().line {
                 line.failures = 0;
             }
-            self.to_tail(id);
+            self.append(id);
             self.ring_bell();
         }
         self.count("redriven", letters.len());

@@ -105,8 +105,8 @@ pub(crate) struct Model {
     pub(crate) bell: bool,
     pub(crate) alarm: bool,
     paused: bool,
-    /// A push has set the layout.
-    begun: bool,
+    /// What the first push sets.
+    layout: Option<&'static str>,
     counters: BTreeMap<&'static str, u64>,
     /// The deadline that is watched, and by whom.
     watch: Option<(u64, Vec<String>)>,
@@ -123,7 +123,7 @@ impl Default for Model {
             bell: false,
             alarm: false,
             paused: false,
-            begun: false,
+            layout: None,
             counters: BTreeMap::new(),
             watch: None,
             budget: 2 * 1024 * 1024,
@@ -193,7 +193,7 @@ impl Model {
         self.messages.get_mut(id).unwrap().place = place;
     }
 
-    fn to_tail(&mut self, id: &str) {
+    fn append(&mut self, id: &str) {
         self.put(id, Place::Ready);
         self.ready.push_back(id.to_owned());
     }

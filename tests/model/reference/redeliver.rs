@@ -17,7 +17,7 @@ impl Model {
         let mut overdue = until_now(self.timed("pending"));
         overdue.truncate(self.readable(&overdue));
         for id in &due {
-            self.to_tail(id);
+            self.append(id);
         }
         let mut died = 0;
         for id in &overdue {
@@ -28,7 +28,7 @@ impl Model {
                 died += 1;
                 self.put(id, Place::Dead(now));
             } else {
-                self.to_tail(id);
+                self.append(id);
             }
         }
         let back = overdue.len() - died;

@@ -47,8 +47,8 @@ impl Model {
         let counters = self.counters.iter().map(|(name, count)| (*name, count.to_string()));
         let mut meta: BTreeMap<_, _> =
             counters.map(|(name, count)| (name.to_owned(), count)).collect();
-        if self.begun {
-            meta.insert("layout".to_owned(), "1".to_owned());
+        if let Some(layout) = self.layout {
+            meta.insert("layout".to_owned(), layout.to_owned());
         }
         if self.paused {
             meta.insert("paused".to_owned(), "1".to_owned());
