@@ -229,8 +229,8 @@ fn advance() -> impl Strategy<Value = Step> {
 
 fn tend() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => letters("redrive"),
-        1 => letters("purge"),
+        6 => letters("redrive"),
+        3 => letters("purge"),
         3 => (select(&LIMITS[..]), moment(), 0..5_u64)
             .prop_map(|(limit, age, entries)| Step::Trim { limit, age, entries }),
     ]
@@ -242,7 +242,7 @@ fn look() -> impl Strategy<Value = Step> {
         3 => page("check"),
         2 => who().prop_map(Step::CheckOne),
         3 => vec(who(), 0..17).prop_map(|ids| Step::ById("find", ids)),
-        3 => Just(Step::Plain("counts")),
+        4 => Just(Step::Plain("counts")),
         2 => Just(Step::Plain("pause")),
         5 => Just(Step::Plain("resume")),
         1 => Just(Step::Plain("destroy")),
