@@ -13,6 +13,7 @@ mod coverage;
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]
 mod fixture;
 mod laws;
+mod lost_token;
 mod planted;
 mod real;
 mod reference;
