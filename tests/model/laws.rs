@@ -23,7 +23,7 @@ impl Laws {
         conserved(after);
         self.rings(done, after);
         self.attempts_rise(after);
-        if let Done::Called(call, reply) = done {
+        if let Done::Called(call, reply @ (Reply::List(_) | Reply::Number(_))) = done {
             self.near_times_alarm(now_us / 1000, call, after);
             self.one_settles(call, reply);
             match call.verb {
@@ -43,6 +43,7 @@ impl Laws {
         let paused = after.meta.contains_key("paused");
         match done {
             Done::Took("bell") => self.in_hand |= self.before.bell > 0,
+            Done::Called(_, Reply::Fault(_)) => {}
             Done::Called(call, _) if call.verb == "claim" && !paused => self.in_hand = false,
             Done::Called(call, _) if call.verb == "resume" => self.in_hand = false,
             _ => {}

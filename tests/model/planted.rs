@@ -71,6 +71,18 @@ const BUGS: &[Bug] = &[
         "",
     ),
     ("extend brings deadlines nearer", "extend", "'XX', 'GT', ", "'XX', "),
+    (
+        "bury takes any line",
+        "bury",
+        "max and digits(deliveries) == attempt, 'BADARG an attempt line",
+        "true, 'BADARG an attempt line",
+    ),
+    (
+        "retry takes any delay",
+        "retry",
+        "now + whole(ARGV[4 * i])",
+        "now + (tonumber(ARGV[4 * i]) or 0)",
+    ),
     ("one trimmed too many", "trim", "math.min(beyond, limit) - 1", "math.min(beyond, limit)"),
     ("one kept too few", "trim", "size.dead - entries", "size.dead - entries + 1"),
     (

@@ -111,6 +111,8 @@ pub(crate) enum Step {
     Flush,
     /// An earlier call again, word by word; 0 is the last.
     Replay(u8),
+    /// The same with its last argument gone, or made unreadable.
+    Spoil(u8, Option<&'static str>),
 }
 
 const LIMITS: [u64; 8] = [1, 1, 2, 3, 16, 17, 1000, 1000];
@@ -273,6 +275,8 @@ pub(crate) fn steps(some_live: bool, some_pending: bool, some_dead: bool) -> Box
         3 => Just(Step::TakeBell),
         3 => Just(Step::TakeAlarm),
         8 => prop_oneof![0..4_u8, any::<u8>()].prop_map(Step::Replay),
+        3 => (0..8_u8, select(&[None, Some(" 1"), Some("-1 "), Some("@")][..]))
+            .prop_map(|(back, last)| Step::Spoil(back, last)),
     ]
     .boxed()
 }

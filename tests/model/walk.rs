@@ -35,6 +35,21 @@ pub(crate) struct Walk {
     calls: Vec<Call>,
 }
 
+/// Verbs whose last argument has a form.
+const SPOILT: [&str; 11] = [
+    "push",
+    "claim",
+    "retry",
+    "bury",
+    "release",
+    "extend",
+    "redeliver",
+    "reschedule",
+    "trim",
+    "peek",
+    "check",
+];
+
 impl ReferenceStateMachine for Walk {
     type State = Self;
     type Transition = Step;
@@ -76,6 +91,7 @@ impl ReferenceStateMachine for Walk {
                 0 => Done::Nothing,
                 made => walk.call(walk.calls[made - 1 - usize::from(*back) % made].clone()),
             },
+            Step::Spoil(back, last) => walk.spoil(usize::from(*back), *last),
             call => {
                 let call = walk.resolve(call);
                 walk.calls.push(call.clone());
@@ -105,6 +121,20 @@ impl Walk {
             }
         }
         Done::Called(call, reply)
+    }
+
+    /// A call that has to be refused, whatever stands before its last argument.
+    fn spoil(&self, back: usize, last: Option<&'static str>) -> Done {
+        let spoils = |call: &&Call| match call.verb {
+            "ack" => last.is_none(),
+            verb => SPOILT.contains(&verb),
+        };
+        let Some(mut call) = self.calls.iter().rev().filter(spoils).nth(back).cloned() else {
+            return Done::Nothing;
+        };
+        call.argv.pop();
+        call.argv.extend(last.map(str::to_owned));
+        Done::Called(call, Reply::Fault("BADARG".to_owned()))
     }
 
     fn attempt(&self, id: &str) -> String {
