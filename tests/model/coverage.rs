@@ -84,10 +84,14 @@ fn the_walks_go_everywhere() {
         often(verb, "");
     }
     for (verb, words) in WORDS {
-        words.iter().for_each(|word| often(verb, word));
+        for word in words {
+            often(verb, word);
+        }
     }
     for (verb, positions) in NUMBERS {
-        positions.iter().for_each(|at| often(verb, &at.to_string()));
+        for at in positions {
+            often(verb, &at.to_string());
+        }
     }
 }
 
