@@ -1,0 +1,110 @@
+//! What changes nothing: peek, find, counts, check.
+
+use super::{Model, STATES, number};
+use crate::reply::Reply;
+
+pub(crate) const COUNTERS: [&str; 13] = [
+    "pushed",
+    "acked",
+    "retried",
+    "released",
+    "buried",
+    "promoted",
+    "reclaimed",
+    "died",
+    "cancelled",
+    "redriven",
+    "purged",
+    "trimmed",
+    "ghosts",
+];
+
+impl Model {
+    pub(super) fn look(&self, verb: &str, argv: &[String]) -> Reply {
+        match verb {
+            "peek" => self.peek(argv),
+            "find" => Reply::List(argv.iter().map(|id| self.found(id)).collect()),
+            "counts" => self.counts(),
+            "check" => self.check(argv),
+            other => panic!("there is no verb {other}"),
+        }
+    }
+
+    fn time_text(&self, id: &str) -> String {
+        let time = self.messages.get(id).and_then(|message| message.place.time());
+        time.map_or_else(String::new, |time| time.to_string())
+    }
+
+    fn found(&self, id: &str) -> Reply {
+        let message = self.messages.get(id);
+        let record = message.map_or_else(String::new, |message| message.record.clone());
+        let line = message.map_or_else(String::new, super::Message::line_text);
+        let state = self.state_of(id).to_owned();
+        Reply::List([state, self.time_text(id), record, line].map(Reply::text).to_vec())
+    }
+
+    fn peek(&self, argv: &[String]) -> Reply {
+        let ids = self.ids_in(&argv[0]);
+        let [start, limit, bytes] = [1, 2, 3].map(|at| usize::try_from(number(&argv[at])).unwrap());
+        let (mut told, mut used, mut shown) = (vec![Reply::number(0)], 0, 0);
+        for id in ids.iter().skip(start).take(limit) {
+            let message = &self.messages[id];
+            used += message.record.len();
+            if used > bytes && shown > 0 {
+                break;
+            }
+            shown += 1;
+            let parts = [id.clone(), self.time_text(id), message.record.clone()];
+            told.extend(parts.map(Reply::text));
+            told.push(Reply::text(message.line_text()));
+        }
+        if start + shown < ids.len() {
+            told[0] = Reply::number(start + shown);
+        }
+        Reply::List(told)
+    }
+
+    fn counts(&self) -> Reply {
+        let mut told = Vec::new();
+        let mut tell = |name: &str, value: Reply| told.extend([Reply::text(name), value]);
+        for name in COUNTERS {
+            tell(name, Reply::number(self.counters.get(name).copied().unwrap_or(0)));
+        }
+        for state in STATES {
+            tell(state, Reply::number(self.ids_in(state).len()));
+        }
+        tell("messages", Reply::number(self.messages.len()));
+        tell("now", Reply::number(self.now()));
+        tell("paused", Reply::number(u64::from(self.paused)));
+        let heads =
+            [("next_due", "scheduled"), ("next_deadline", "pending"), ("oldest_dead", "dead")];
+        for (name, state) in heads {
+            tell(name, Reply::number(self.head(state).unwrap_or(0)));
+        }
+        tell("ready_head", Reply::text(self.ready.front().cloned().unwrap_or_default()));
+        Reply::List(told)
+    }
+
+    /// Nothing is ever damaged here: only ready messages are told, since they are proven by pairs.
+    fn check(&self, argv: &[String]) -> Reply {
+        let place = argv[0].as_str();
+        if place == "one" {
+            let id = &argv[1];
+            let finding = if self.messages.contains_key(id) { "placed" } else { "gone" };
+            let words = [Reply::text(id), Reply::text(finding)];
+            return Reply::List(
+                [Reply::text("0"), Reply::number(1)].into_iter().chain(words).collect(),
+            );
+        }
+        let ids = self.ids_in(place);
+        let [start, limit] = [1, 2].map(|at| usize::try_from(number(&argv[at])).unwrap());
+        let page: Vec<_> = ids.iter().skip(start).take(limit).collect();
+        let next = start + page.len();
+        let next = if next < ids.len() { next } else { 0 };
+        let mut told = vec![Reply::text(next.to_string()), Reply::number(page.len())];
+        if place == "ready" {
+            told.extend(page.into_iter().flat_map(|id| [Reply::text(id), Reply::text("listed")]));
+        }
+        Reply::List(told)
+    }
+}
