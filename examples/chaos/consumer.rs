@@ -95,7 +95,7 @@ pub(crate) async fn work(agent: Agent, end: impl Future<Output = ()>) -> Result<
         worker = worker.without_poller();
     }
     tokio::select! {
-        worked = worker.run(std::future::pending::<()>()) => worked?,
+        done = worker.run(std::future::pending::<()>()) => done?,
         () = end => {}
     }
     Ok(())
@@ -163,7 +163,7 @@ async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<
     while end.duration_since(Instant::now()) > LEASE / 4 {
         sleep(LEASE / 4).await;
         agent.log.note(&held.settle(How::Extend, millis(LEASE)))?;
-        let answer = answer(delivery.extend(LEASE).await);
+        let answer = answer(&delivery.extend(LEASE).await);
         agent.log.note(&held.settled(How::Extend, answer))?;
     }
     sleep(end.duration_since(Instant::now())).await;
@@ -176,11 +176,11 @@ async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<
         How::Bury => delivery.bury("as planned").await,
         How::Release => delivery.release(plan.back()).await,
     };
-    agent.log.note(&held.settled(plan.how, answer(settled)))?;
+    agent.log.note(&held.settled(plan.how, answer(&settled)))?;
     Ok(())
 }
 
-fn answer(settled: Result<Settled, Error>) -> Answer {
+fn answer(settled: &Result<Settled, Error>) -> Answer {
     match settled {
         Ok(Settled::Done) => Answer::Done,
         Ok(Settled::Lost) => Answer::Lost,

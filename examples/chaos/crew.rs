@@ -14,7 +14,7 @@ use crate::agent::{Point, Role};
 /// A producer may wait for its last answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many deliveries a process handles before it ends itself.
-const LIFE: std::ops::Range<u64> = 100..4_000;
+const LIFE: std::ops::Range<u64> = 20..2_000;
 
 struct Place {
     role: Role,

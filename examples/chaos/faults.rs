@@ -19,8 +19,14 @@ use crate::server::{PrivateServer, command, insist};
 const LOOK_AFTER: Duration = Duration::from_millis(50);
 const LONGEST_DOWN_MS: u64 = 800;
 const LONGEST_HARM_MS: u64 = 2_000;
+const NO_MEMORY: &[&str] = &["CONFIG", "SET", "maxmemory", "1"];
+const MEMORY: &[&str] = &["CONFIG", "SET", "maxmemory", "0"];
 /// A server that follows a dead one keeps its data, and refuses writes.
-const DEAD_MASTER: [&str; 2] = ["127.0.0.1", "1"];
+const FOLLOW: &[&str] = &["REPLICAOF", "127.0.0.1", "1"];
+const LEAD: &[&str] = &["REPLICAOF", "NO", "ONE"];
+const UNPAUSE: &[&str] = &["CLIENT", "UNPAUSE"];
+/// What ends every fault of the server that lasts.
+pub(crate) const HEAL: [&[&str]; 3] = [MEMORY, LEAD, UNPAUSE];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
@@ -74,42 +80,45 @@ impl Targets {
         let harm = Duration::from_millis(rng.u64(50..LONGEST_HARM_MS));
         match fault {
             Fault::Kill => self.crew.lock().await.kill(rng.usize(..)).await?,
-            Fault::Stop => {
-                let member = self.crew.lock().await.stop(rng.usize(..));
-                sleep(LEASE.mul_f64(1.1 + rng.f64())).await;
-                self.crew.lock().await.resume(member);
-            }
+            Fault::Stop => self.stop(rng.usize(..), LEASE.mul_f64(1.1 + rng.f64())).await,
             Fault::Server => {
                 let down = Duration::from_millis(rng.u64(..LONGEST_DOWN_MS));
                 self.server.lock().await.kill_and_restart(down).await?;
             }
             Fault::Flush => self.tell(&["SCRIPT", "FLUSH"]).await,
             Fault::Clients => self.tell(&["CLIENT", "KILL", "TYPE", "normal"]).await,
-            Fault::Pause => {
-                self.tell(&["CLIENT", "PAUSE", &harm.as_millis().to_string()]).await;
-            }
-            Fault::Memory => {
-                self.tell(&["CONFIG", "SET", "maxmemory", "1"]).await;
-                sleep(harm).await;
-                insist(&self.url, &["CONFIG", "SET", "maxmemory", "0"]).await?;
-            }
-            Fault::Readonly => {
-                self.tell(&["REPLICAOF", DEAD_MASTER[0], DEAD_MASTER[1]]).await;
-                sleep(harm).await;
-                insist(&self.url, &["REPLICAOF", "NO", "ONE"]).await?;
-            }
+            Fault::Pause => self.tell(&["CLIENT", "PAUSE", &harm.as_millis().to_string()]).await,
+            Fault::Memory => self.between(NO_MEMORY, MEMORY, harm).await?,
+            Fault::Readonly => self.between(FOLLOW, LEAD, harm).await?,
             Fault::Net => {
-                let (net, name) = Net::FAULTS[rng.usize(..Net::FAULTS.len())];
-                self.count(name, 1);
-                let share = if rng.bool() { 1.0 } else { rng.f64() };
-                self.proxy.harm(net, share, &mut rng);
-                sleep(harm).await;
-                self.proxy.heal();
+                let done = self.net(&mut rng, harm).await;
+                self.count(done, 1);
                 return Ok(());
             }
         }
         self.count(name(fault), 1);
         Ok(())
+    }
+
+    async fn stop(&self, chosen: usize, harm: Duration) {
+        let member = self.crew.lock().await.stop(chosen);
+        sleep(harm).await;
+        self.crew.lock().await.resume(member);
+    }
+
+    async fn between(&self, begin: &[&str], end: &[&str], harm: Duration) -> Result<()> {
+        self.tell(begin).await;
+        sleep(harm).await;
+        insist(&self.url, end).await
+    }
+
+    async fn net(&self, rng: &mut fastrand::Rng, harm: Duration) -> &'static str {
+        let (net, name) = Net::FAULTS[rng.usize(..Net::FAULTS.len())];
+        let share = if rng.bool() { 1.0 } else { rng.f64() };
+        self.proxy.harm(net, share, rng);
+        sleep(harm).await;
+        self.proxy.heal();
+        name
     }
 
     /// A server that is down at the moment needs no further fault.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{LEASE, Role, hash};
 use crate::crew::Crew;
-use crate::faults::{Fault, Targets, storm};
+use crate::faults::{Fault, HEAL, Targets, storm};
 use crate::history::check::check;
 use crate::history::{Event, Log};
 use crate::law::{self, Law};
@@ -78,11 +78,7 @@ pub(crate) struct Recovery {
 
 /// All is healed, nothing more is pushed: what is left has to be handled in a bounded time.
 async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
-    for words in [
-        &["CONFIG", "SET", "maxmemory", "0"][..],
-        &["REPLICAOF", "NO", "ONE"],
-        &["CLIENT", "UNPAUSE"],
-    ] {
+    for words in HEAL {
         insist(&targets.url, words).await?;
     }
     targets.crew.lock().await.dismiss(&[Role::Producer]).await?;

@@ -77,7 +77,7 @@ fn write(folder: &Path, file: &str, events: &[Event]) {
 
 /// The verdict, whatever the order in which the files are read.
 #[track_caller]
-fn judged(story: Story, expected: Verdict) {
+fn judged(story: &Story, expected: Verdict) {
     let folder = tempfile::tempdir().unwrap();
     let (even, odd): (Vec<_>, Vec<_>) =
         story.events.iter().enumerate().partition(|(i, _)| i % 2 == 0);
@@ -92,73 +92,73 @@ fn judged(story: Story, expected: Verdict) {
 
 #[test]
 fn what_went_as_promised_is_allowed() {
-    judged(Story::confirmed().start(1, 1_100).ack(1_150), Verdict::Ok);
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150), Verdict::Ok);
     // A worker settles by itself.
-    judged(Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, None), Verdict::Ok);
+    judged(&Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, None), Verdict::Ok);
     let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 50, None);
-    judged(retried.start(2, 1_200).ack(1_210), Verdict::Ok);
+    judged(&retried.start(2, 1_200).ack(1_210), Verdict::Ok);
     let released = Story::confirmed().start(1, 1_100).settle(How::Release, 1_150, 0, None);
-    judged(released.start_after(0, 2, 1_160).ack(1_170), Verdict::Ok);
+    judged(&released.start_after(0, 2, 1_160).ack(1_170), Verdict::Ok);
     let buried = Story::confirmed().start(1, 1_100).settle(How::Bury, 1_150, 0, None);
-    judged(buried.dead(1, 1), Verdict::Ok);
-    judged(Story::confirmed().dead(3, 3), Verdict::Ok);
-    judged(Story::pushed(Some(Answer::Refused)), Verdict::Refused);
+    judged(&buried.dead(1, 1), Verdict::Ok);
+    judged(&Story::confirmed().dead(3, 3), Verdict::Ok);
+    judged(&Story::pushed(Some(Answer::Refused)), Verdict::Refused);
 }
 
 #[test]
 fn a_push_without_an_answer_is_either_there_or_not() {
-    judged(Story::pushed(None), Verdict::AbsentUnknown);
-    judged(Story::pushed(Some(Answer::Unknown)), Verdict::AbsentUnknown);
-    judged(Story::pushed(None).start(1, 1_100).ack(1_150), Verdict::Recovered);
+    judged(&Story::pushed(None), Verdict::AbsentUnknown);
+    judged(&Story::pushed(Some(Answer::Unknown)), Verdict::AbsentUnknown);
+    judged(&Story::pushed(None).start(1, 1_100).ack(1_150), Verdict::Recovered);
 }
 
 #[test]
 fn a_delivery_after_the_lease_ended_is_an_allowed_duplicate() {
     let twice = Story::confirmed().start(1, 1_100).start(2, 2_100);
-    judged(twice.ack(2_150), Verdict::DuplicatedAfterExpiry);
+    judged(&twice.ack(2_150), Verdict::DuplicatedAfterExpiry);
     // The first holder came too late and was told so.
     let late = Story::confirmed().start(1, 1_100).settle(How::Ack, 2_500, 0, Some(Answer::Lost));
-    judged(late.start(2, 2_100).ack(2_600), Verdict::DuplicatedAfterExpiry);
+    judged(&late.start(2, 2_100).ack(2_600), Verdict::DuplicatedAfterExpiry);
 }
 
 #[test]
 fn a_push_that_was_repeated_after_its_message_had_gone_is_an_allowed_duplicate() {
     let mut story = Story::pushed(None).start(1, 1_100).ack(1_150).start(1, 1_200).ack(1_250);
-    judged(Story { events: story.events.clone(), ..story }, Verdict::PushedAgain);
+    judged(&story, Verdict::PushedAgain);
     // Once it had its answer, the producer repeated nothing.
     story.events.push(Event::Pushed { id: story.id, by: 1_120, answer: Answer::Done });
-    judged(story, Verdict::Overlap);
+    judged(&story, Verdict::Overlap);
 }
 
 #[test]
 fn a_confirmed_message_that_is_nowhere_is_lost() {
-    judged(Story::confirmed(), Verdict::Lost);
-    judged(Story::confirmed().start(1, 1_100), Verdict::Lost);
-    judged(Story::pushed(None).start(1, 1_100), Verdict::Lost);
+    judged(&Story::confirmed(), Verdict::Lost);
+    judged(&Story::confirmed().start(1, 1_100), Verdict::Lost);
+    judged(&Story::pushed(None).start(1, 1_100), Verdict::Lost);
     let refused = Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, Some(Answer::Lost));
-    judged(refused, Verdict::Lost);
+    judged(&refused, Verdict::Lost);
     let retried =
         Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 0, Some(Answer::Done));
-    judged(retried, Verdict::Lost);
+    judged(&retried, Verdict::Lost);
 }
 
 #[test]
 fn two_holders_at_one_time_overlap() {
-    judged(Story::confirmed().start(1, 1_100).start(2, 2_000).ack(2_050), Verdict::Overlap);
-    judged(Story::confirmed().start(1, 1_100).start(1, 1_101).ack(1_150), Verdict::Overlap);
+    judged(&Story::confirmed().start(1, 1_100).start(2, 2_000).ack(2_050), Verdict::Overlap);
+    judged(&Story::confirmed().start(1, 1_100).start(1, 1_101).ack(1_150), Verdict::Overlap);
     // An extended lease ends later.
     let extended =
         Story::confirmed().start(1, 1_100).settle(How::Extend, 2_000, LEASE, Some(Answer::Done));
-    judged(extended.start(2, 2_500).ack(2_550), Verdict::Overlap);
+    judged(&extended.start(2, 2_500).ack(2_550), Verdict::Overlap);
 }
 
 #[test]
 fn a_message_that_nobody_pushed_is_a_phantom() {
     let mut story = Story::confirmed().start(1, 1_100).ack(1_150);
     story.events.retain(|event| !matches!(event, Event::Push { .. } | Event::Pushed { .. }));
-    judged(story, Verdict::Phantom);
-    judged(Story::pushed(Some(Answer::Refused)).start(1, 1_100).ack(1_150), Verdict::Phantom);
-    judged(Story::pushed(Some(Answer::Refused)).dead(3, 3), Verdict::Phantom);
+    judged(&story, Verdict::Phantom);
+    judged(&Story::pushed(Some(Answer::Refused)).start(1, 1_100).ack(1_150), Verdict::Phantom);
+    judged(&Story::pushed(Some(Answer::Refused)).dead(3, 3), Verdict::Phantom);
 }
 
 #[test]
@@ -166,53 +166,53 @@ fn another_payload_is_corrupt() {
     let mut story = Story::confirmed().start(1, 1_100).ack(1_150);
     let Event::Start { hash, .. } = &mut story.events[2] else { panic!("{:?}", story.events) };
     *hash += 1;
-    judged(story, Verdict::Corrupt);
+    judged(&story, Verdict::Corrupt);
 }
 
 #[test]
 fn a_delivery_before_its_time_is_early() {
-    judged(Story::confirmed().start(1, 1_090).ack(1_095), Verdict::Early);
+    judged(&Story::confirmed().start(1, 1_090).ack(1_095), Verdict::Early);
     let answers = [None, Some(Answer::Done)];
     for answer in answers {
         let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 500, answer);
-        judged(retried.start(2, 1_600).ack(1_650), Verdict::Early);
+        judged(&retried.start(2, 1_600).ack(1_650), Verdict::Early);
     }
 }
 
 #[test]
 fn what_comes_back_after_its_ack_is_a_zombie() {
     judged(
-        Story::confirmed().start(1, 1_100).ack(1_150).start(2, 2_200).ack(2_250),
+        &Story::confirmed().start(1, 1_100).ack(1_150).start(2, 2_200).ack(2_250),
         Verdict::Zombie,
     );
-    judged(Story::confirmed().start(1, 1_100).ack(1_150).dead(3, 3), Verdict::Zombie);
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150).dead(3, 3), Verdict::Zombie);
     let buried = Story::confirmed().start(1, 1_100).settle(How::Bury, 1_150, 0, Some(Answer::Done));
-    judged(buried.start(2, 2_200).ack(2_250), Verdict::Zombie);
+    judged(&buried.start(2, 2_200).ack(2_250), Verdict::Zombie);
 }
 
 #[test]
 fn a_delivery_beyond_the_last_attempt_is_over_attempt() {
     let spent = Story::confirmed().start_after(3, 4, 1_100).ack(1_150);
-    judged(spent, Verdict::OverAttempt);
+    judged(&spent, Verdict::OverAttempt);
     let counted =
         (0..4).fold(Story::confirmed(), |story, n| story.start_after(0, n + 1, 1_100 + n * LEASE));
-    judged(counted.ack(4_150), Verdict::OverAttempt);
+    judged(&counted.ack(4_150), Verdict::OverAttempt);
 }
 
 #[test]
 fn a_dead_letter_with_attempts_left_is_premature() {
-    judged(Story::confirmed().start(1, 1_100).dead(1, 1), Verdict::PrematureDead);
-    judged(Story::confirmed().start(1, 1_100).dead(1, 3), Verdict::PrematureDead);
+    judged(&Story::confirmed().start(1, 1_100).dead(1, 1), Verdict::PrematureDead);
+    judged(&Story::confirmed().start(1, 1_100).dead(1, 3), Verdict::PrematureDead);
 }
 
 #[test]
 fn an_outdated_receipt_that_works_is_a_stale_accept() {
     let mut story = Story::confirmed().start(1, 1_100).ack(2_300).start(2, 2_200);
-    judged(Story { events: story.events.clone(), ..story }, Verdict::StaleAccept);
+    judged(&story, Verdict::StaleAccept);
     story = Story::confirmed().start(1, 1_100);
     story = story.settle(How::Extend, 2_300, LEASE, Some(Answer::Done)).start(2, 2_200);
-    judged(story.ack(2_400), Verdict::StaleAccept);
-    judged(Story::confirmed().start(1, 1_100).ack(1_150).ack(1_160), Verdict::StaleAccept);
+    judged(&story.ack(2_400), Verdict::StaleAccept);
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150).ack(1_160), Verdict::StaleAccept);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn many_messages_are_judged_in_passes_just_as_in_one() {
     let file = folder.path().join("a.ndjson");
     fs::write(&file, lines).unwrap();
     for passes in [1, 3] {
-        let summary = check_in(&[file.clone()], passes).unwrap();
+        let summary = check_in(std::slice::from_ref(&file), passes).unwrap();
         assert_eq!((summary.messages, summary.count(Verdict::Lost)), (messages, 20), "{passes}");
         assert_eq!(summary.count(Verdict::Ok), messages - 20, "{passes}");
         assert_eq!(summary.events, 5 * (messages - 20) + 40, "{passes}");

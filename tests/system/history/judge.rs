@@ -189,7 +189,6 @@ impl Story {
                 How::Ack | How::Bury if settle.is_done() => {
                     return if again { Verdict::PushedAgain } else { Verdict::Zombie };
                 }
-                How::Ack | How::Bury => {}
                 How::Retry | How::Release if settle.is_done() => {
                     let due = settle.at + settle.delay;
                     let is_early = next.claimed + SLACK_MS < due;
@@ -197,9 +196,9 @@ impl Story {
                 }
                 How::Retry | How::Release => allowed_from = Some(settle.at + settle.delay),
                 How::Extend if settle.is_done() => {
-                    deadline = deadline.max(settle.at + settle.delay)
+                    deadline = deadline.max(settle.at + settle.delay);
                 }
-                How::Extend => {}
+                How::Ack | How::Bury | How::Extend => {}
             }
         }
         let at = next.claimed + SLACK_MS;
