@@ -23,6 +23,9 @@ const MAX_BACK_MS: u64 = 400;
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     nap: Duration,
+    /// Does not extend its lease by hand; neither does the next holder, so that both are at it when
+    /// this one comes too late.
+    slack: bool,
     blocks: bool,
     panics: bool,
     how: How,
@@ -31,8 +34,9 @@ struct Plan {
 
 impl Plan {
     fn of(id: MessageId, attempt: u64) -> Self {
-        let seed = hash(id.to_string().as_bytes()) ^ attempt;
-        let mut rng = fastrand::Rng::with_seed(seed);
+        let drawn = hash(id.to_string().as_bytes());
+        let mut rng = fastrand::Rng::with_seed(drawn ^ attempt);
+        let slack = attempt <= 2 && drawn.is_multiple_of(100);
         let how = match rng.u8(..100) {
             ..80 => How::Ack,
             80..92 => How::Retry,
@@ -40,15 +44,17 @@ impl Plan {
             _ => How::Release,
         };
         let nap = match rng.u32(..1000) {
+            _ if slack => LEASE.mul_f64(1.05 + rng.f64() / 2.0),
             // Longer than the lease: it has to be extended.
             0..3 => LEASE.mul_f64(1.0 + rng.f64()),
             3..100 => Duration::from_millis(rng.u64(20..200)),
             _ => Duration::from_millis(rng.u64(..10)),
         };
-        let (blocks, panics) = (rng.u32(..1000) < 2, how == How::Retry && rng.u8(..10) == 0);
+        let (blocks, panics) =
+            (!slack && rng.u32(..1000) < 2, how == How::Retry && rng.u8(..10) == 0);
         let back_ms = if rng.bool() { 0 } else { rng.u64(1..MAX_BACK_MS) };
         // After a panic the queue's own backoff holds, which is at least this long.
-        Self { nap, blocks, panics, how, back_ms: if panics { 0 } else { back_ms } }
+        Self { nap, slack, blocks, panics, how, back_ms: if panics { 0 } else { back_ms } }
     }
 
     fn back(self) -> Duration {
@@ -160,7 +166,7 @@ async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<
     agent.log.note(&held.start(delivery.failures(), delivery.bytes()))?;
     let plan = Plan::of(id, attempt);
     let end = taken + plan.nap;
-    while end.duration_since(Instant::now()) > LEASE / 4 {
+    while !plan.slack && end.duration_since(Instant::now()) > LEASE / 4 {
         sleep(LEASE / 4).await;
         agent.log.note(&held.settle(How::Extend, millis(LEASE)))?;
         let answer = answer(&delivery.extend(LEASE).await);
