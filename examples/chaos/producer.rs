@@ -114,7 +114,8 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, rng: &mut fastrand::Rng) -> 
     let answer = match agent.queue.push(message).await {
         Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
         // After a first try whose answer was lost, another message may have the key by now.
-        Ok(Pushed::Duplicate { .. }) | Err(Error::Ambiguous { .. }) => Answer::Unknown,
+        Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,
+        Err(Error::Ambiguous { .. }) => Answer::Unknown,
         Err(_) => Answer::Refused,
     };
     let by = clock.read().await.at_most();

@@ -1,8 +1,9 @@
 //! The checker itself: one history for each verdict, each told apart.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
+use std::time::Instant;
 
 use redeliver::MessageId;
 
@@ -103,6 +104,7 @@ fn what_went_as_promised_is_allowed() {
     judged(&buried.dead(1, 1), Verdict::Ok);
     judged(&Story::confirmed().dead(3, 3), Verdict::Ok);
     judged(&Story::pushed(Some(Answer::Refused)), Verdict::Refused);
+    judged(&Story::pushed(Some(Answer::Duplicate)), Verdict::Duplicate);
 }
 
 #[test]
@@ -228,25 +230,44 @@ fn a_torn_last_line_is_passed_over_and_any_other_one_is_not() {
     assert!(summary.unreadable == 1 && !summary.passes());
 }
 
-#[test]
-fn many_messages_are_judged_in_passes_just_as_in_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lines = Vec::new();
-    let messages = 20_000;
+/// Five lines for each message; every thousandth message is lost.
+fn synthesize(file: &Path, messages: u64) {
+    let mut lines = BufWriter::new(fs::File::create(file).unwrap());
     for number in 0..messages {
         let story = Story::confirmed();
         let story = if number % 1_000 == 0 { story } else { story.start(1, 1_100).ack(1_150) };
         for event in story.events {
             serde_json::to_writer(&mut lines, &event).unwrap();
-            lines.push(b'\n');
+            lines.write_all(b"\n").unwrap();
         }
     }
+    lines.flush().unwrap();
+}
+
+#[track_caller]
+fn judged_many(messages: u64, passes: &[u64]) {
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.ndjson");
-    fs::write(&file, lines).unwrap();
-    for passes in [1, 3] {
+    synthesize(&file, messages);
+    for &passes in passes {
+        let begun = Instant::now();
         let summary = check_in(std::slice::from_ref(&file), passes).unwrap();
-        assert_eq!((summary.messages, summary.count(Verdict::Lost)), (messages, 20), "{passes}");
-        assert_eq!(summary.count(Verdict::Ok), messages - 20, "{passes}");
-        assert_eq!(summary.events, 5 * (messages - 20) + 40, "{passes}");
+        eprintln!("{messages} messages in {passes} passes: {:?}", begun.elapsed());
+        let lost = messages / 1_000;
+        assert_eq!((summary.messages, summary.count(Verdict::Lost)), (messages, lost));
+        assert_eq!(summary.count(Verdict::Ok), messages - lost);
+        assert_eq!(summary.events, 5 * (messages - lost) + 2 * lost);
     }
+}
+
+#[test]
+fn many_messages_are_judged_in_passes_just_as_in_one() {
+    judged_many(20_000, &[1, 3]);
+}
+
+#[test]
+#[ignore = "takes half a minute without optimization"]
+fn a_million_messages_are_judged_in_linear_time() {
+    judged_many(100_000, &[1]);
+    judged_many(1_000_000, &[1, 4]);
 }

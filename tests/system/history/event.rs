@@ -87,6 +87,8 @@ pub(crate) enum Answer {
     Lost,
     /// Nothing happened, says the error.
     Refused,
+    /// Nothing happened: a message with this key lives. An earlier try may have happened.
+    Duplicate,
     /// It may have happened.
     Unknown,
 }

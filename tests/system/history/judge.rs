@@ -15,6 +15,8 @@ pub(crate) enum Verdict {
     Ok,
     /// The push was refused, and nothing of it was ever seen.
     Refused,
+    /// Not pushed, because a message with its key lived.
+    Duplicate,
     /// The push has no answer, and the message came all the same.
     Recovered,
     /// The push has no answer, and nothing came of it.
@@ -148,6 +150,7 @@ impl Story {
         match self.answer {
             Some((Answer::Refused, _)) if seen => return Verdict::Phantom,
             Some((Answer::Refused, _)) => return Verdict::Refused,
+            Some((Answer::Duplicate, _)) if !seen => return Verdict::Duplicate,
             Some((Answer::Unknown, _)) | None if !seen => return Verdict::AbsentUnknown,
             _ => {}
         }
@@ -167,8 +170,8 @@ impl Story {
     fn may_be_pushed_again(&self, before: u64) -> bool {
         let acks = self.settles.iter().filter(|it| it.how == How::Ack && it.may_be_done());
         let open_until = match self.answer {
-            Some((Answer::Done | Answer::Lost | Answer::Refused, by)) => by,
             Some((Answer::Unknown, _)) | None => u64::MAX,
+            Some((_, by)) => by,
         };
         acks.map(|ack| ack.at).any(|at| at <= open_until && at <= before.saturating_add(SLACK_MS))
     }
