@@ -83,6 +83,11 @@ impl Crew {
         Ok(())
     }
 
+    /// From now on nobody new ends itself.
+    pub(crate) fn spare(&mut self) {
+        self.mortal = false;
+    }
+
     /// Replaces those that ended by themselves, and says how many they were.
     pub(crate) async fn look_after(&mut self) -> Result<u64> {
         let mut ended = 0;

@@ -81,6 +81,7 @@ async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
     for words in HEAL {
         insist(&targets.url, words).await?;
     }
+    targets.crew.lock().await.spare();
     targets.crew.lock().await.dismiss(&[Role::Producer]).await?;
     let begun = Instant::now();
     let mut counts = queue.counts().await?;
