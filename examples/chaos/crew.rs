@@ -1,10 +1,11 @@
 //! All processes of a run: started, killed, stopped, replaced, and dismissed.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -93,7 +94,10 @@ impl Crew {
         let mut ended = 0;
         for place in 0..self.places.len() {
             let Some(child) = &mut self.places[place].child else { continue };
-            if child.try_wait()?.is_some() {
+            if let Some(status) = child.try_wait()? {
+                let role = self.places[place].role.name();
+                // Whoever ends itself at a point does it by a signal; nobody gives up.
+                ensure!(status.signal().is_some(), "a {role} ended: {status}");
                 ended += 1;
                 self.replace(place).await?;
             }

@@ -78,12 +78,19 @@ impl Targets {
 
     async fn inject(&self, fault: Fault, mut rng: fastrand::Rng) -> Result<()> {
         let harm = Duration::from_millis(rng.u64(50..LONGEST_HARM_MS));
-        match fault {
-            Fault::Kill => self.crew.lock().await.kill(rng.usize(..)).await?,
-            Fault::Stop => self.stop(rng.usize(..), LEASE.mul_f64(1.1 + rng.f64())).await,
+        let struck = match fault {
+            Fault::Kill => {
+                self.crew.lock().await.kill(rng.usize(..)).await?;
+                true
+            }
+            Fault::Stop => {
+                self.stop(rng.usize(..), LEASE.mul_f64(1.1 + rng.f64())).await;
+                true
+            }
             Fault::Server => {
                 let down = Duration::from_millis(rng.u64(..LONGEST_DOWN_MS));
                 self.server.lock().await.kill_and_restart(down).await?;
+                true
             }
             Fault::Flush => self.tell(&["SCRIPT", "FLUSH"]).await,
             Fault::Clients => self.tell(&["CLIENT", "KILL", "TYPE", "normal"]).await,
@@ -95,8 +102,8 @@ impl Targets {
                 self.count(done, 1);
                 return Ok(());
             }
-        }
-        self.count(name(fault), 1);
+        };
+        self.count(if struck { name(fault) } else { "unreached" }, 1);
         Ok(())
     }
 
@@ -106,10 +113,11 @@ impl Targets {
         self.crew.lock().await.resume(member);
     }
 
-    async fn between(&self, begin: &[&str], end: &[&str], harm: Duration) -> Result<()> {
-        self.tell(begin).await;
+    async fn between(&self, begin: &[&str], end: &[&str], harm: Duration) -> Result<bool> {
+        let struck = self.tell(begin).await;
         sleep(harm).await;
-        insist(&self.url, end).await
+        insist(&self.url, end).await?;
+        Ok(struck)
     }
 
     async fn net(&self, rng: &mut fastrand::Rng, harm: Duration) -> &'static str {
@@ -122,10 +130,8 @@ impl Targets {
     }
 
     /// A server that is down at the moment needs no further fault.
-    async fn tell(&self, words: &[&str]) {
-        if command(&self.url, words).await.is_err() {
-            self.count("unreached", 1);
-        }
+    async fn tell(&self, words: &[&str]) -> bool {
+        command(&self.url, words).await.is_ok()
     }
 }
 
