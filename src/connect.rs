@@ -57,6 +57,18 @@ impl Fault {
         matches!(self, Self::Ambiguous { .. })
     }
 
+    /// The same after an earlier try of the call that may have been executed: what the server says
+    /// of the later try does not undo the earlier one.
+    pub(crate) fn after_ambiguity(self) -> Self {
+        let reason = match self {
+            Self::NoScript => "NOSCRIPT after loading".to_owned(),
+            Self::Unavailable { reason, .. } => reason,
+            Self::Full => "the server is out of memory for the repeated call".to_owned(),
+            fault => return fault,
+        };
+        Self::Ambiguous { reason, timeout: false }
+    }
+
     pub(crate) fn of(error: &RedisError) -> Self {
         let reason = error.to_string();
         if let Some(code) = error.code() {

@@ -12,6 +12,7 @@ use crate::name::MessageId;
 pub struct Context {
     id: MessageId,
     attempt: u64,
+    claimed_ms: u64,
     failures: u64,
     max_attempts: u32,
     header: Header,
@@ -24,6 +25,7 @@ impl Context {
         Self {
             id: delivery.id(),
             attempt: delivery.attempt(),
+            claimed_ms: delivery.claimed_ms(),
             failures: delivery.failures(),
             max_attempts: delivery.max_attempts(),
             header: delivery.header().clone(),
@@ -40,6 +42,11 @@ impl Context {
     /// Which delivery this is, counted from 1.
     pub fn attempt(&self) -> u64 {
         self.attempt
+    }
+
+    /// When it was claimed: ms since 1970 by the server's clock.
+    pub fn claimed_ms(&self) -> u64 {
+        self.claimed_ms
     }
 
     /// How many failures the message has behind it since its push or its last redrive.

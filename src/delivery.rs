@@ -101,6 +101,11 @@ impl<T: Payload> Delivery<T> {
         self.receipt.attempt
     }
 
+    /// When it was claimed: ms since 1970 by the server's clock.
+    pub fn claimed_ms(&self) -> u64 {
+        self.claimed_ms
+    }
+
     /// How many failures the message has behind it since its push or its last redrive.
     pub fn failures(&self) -> u64 {
         self.line.failures

@@ -60,7 +60,7 @@ impl Store {
                     return Ok(Ran { reply, repeated });
                 }
                 Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
-                    return Err(fault.into());
+                    return Err(if repeated { fault.after_ambiguity() } else { fault }.into());
                 }
                 Err(fault) => {
                     tracing::debug!(script = script.name, ?fault, tries, "call is repeated");

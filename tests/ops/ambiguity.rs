@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use redeliver::{Delivery, Message, MessageId, Policy, Pushed, Queue, Raw, Retried, Settled};
+use redeliver::{
+    Delivery, Error, Message, MessageId, Policy, Pushed, Queue, Raw, Retried, Settled,
+};
 
 use crate::fixture::{Fixture, SECOND, TestServer};
 use crate::proxy::Proxy;
@@ -163,4 +165,34 @@ async fn claim_leaves_messages_to_the_redelivery_when_its_answer_was_lost() {
     let delivery = scene.far.claim(1).await.unwrap().remove(0);
     assert_eq!((delivery.id(), delivery.failures()), (first, 1));
     scene.ends_with([0, 0, 1, 0]).await;
+}
+
+/// The first try may have pushed, whatever the server says to the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn push_is_ambiguous_when_its_answer_was_lost_and_the_repeated_call_was_refused() {
+    let scene = Scene::new().await;
+    let mut ambiguous = 0;
+    for _ in 0..20 {
+        let id = MessageId::generate();
+        scene.proxy.arm();
+        let far = scene.far.clone();
+        let pushing =
+            tokio::spawn(async move { far.push(Message::new(Raw::from("a")).id(id)).await });
+        while scene.proxy.is_armed() {
+            tokio::task::yield_now().await;
+        }
+        // The repeated call waits for up to 10 ms; mostly it comes after this.
+        scene.fixture.redis::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+        let pushed = pushing.await.unwrap();
+        scene.fixture.redis::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert!(scene.fixture.queue.find(&[id]).await.unwrap()[0].is_some());
+        match pushed {
+            Ok(pushed) => assert_eq!(pushed, Pushed::Ready(id)),
+            Err(error) => {
+                assert!(matches!(error, Error::Ambiguous { .. }), "{error}");
+                ambiguous += 1;
+            }
+        }
+    }
+    assert!(ambiguous > 0, "the server was never full in time");
 }

@@ -206,3 +206,15 @@ async fn claim_hands_each_message_to_one_of_many_claimants() {
     assert_eq!(claimed, ids);
     fixture.assert_law().await;
 }
+
+#[tokio::test]
+async fn a_delivery_tells_when_it_was_claimed_by_the_servers_clock() {
+    let fixture = Fixture::new().await;
+    fixture.push("x").await;
+    let before = fixture.counts().await.now_ms;
+    let delivery = fixture.claim().await;
+    let claimed_ms = delivery.claimed_ms();
+    assert!((before..=fixture.counts().await.now_ms).contains(&claimed_ms));
+    let deadline = fixture.time_of("pending", delivery.id()).unwrap();
+    assert_eq!(claimed_ms + 600_000, deadline);
+}

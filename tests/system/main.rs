@@ -15,7 +15,9 @@ mod faults;
 #[path = "../ops/fixture.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]
 mod fixture;
+mod history;
 mod memory;
 #[cfg(feature = "cli")]
 mod process;
+mod verdicts;
 mod worker;

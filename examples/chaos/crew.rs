@@ -1,0 +1,156 @@
+//! All processes of a run: started, killed, stopped, replaced, and dismissed.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::agent::{Point, Role};
+
+/// A producer may wait for its last answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many deliveries a process handles before it ends itself.
+const LIFE: std::ops::Range<u64> = 20..2_000;
+
+struct Place {
+    role: Role,
+    /// None once it is dismissed.
+    child: Option<Child>,
+    generation: u64,
+}
+
+pub(crate) struct Crew {
+    places: Vec<Place>,
+    url: String,
+    folder: PathBuf,
+    /// Of each producer, messages a second.
+    rate: u64,
+    /// Whether processes end themselves at named points.
+    mortal: bool,
+    rng: fastrand::Rng,
+}
+
+/// A process at one time; its place may have another one later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    place: usize,
+    generation: u64,
+}
+
+impl Crew {
+    pub(crate) fn new(url: &str, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
+        let rng = fastrand::Rng::with_seed(seed);
+        let (url, folder) = (url.to_owned(), folder.to_owned());
+        Self { places: Vec::new(), url, folder, rate, mortal, rng }
+    }
+
+    pub(crate) fn hire(&mut self, role: Role, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let place = self.places.len();
+            let child = Some(self.spawn(role, place, 0)?);
+            self.places.push(Place { role, child, generation: 0 });
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, role: Role, place: usize, generation: u64) -> Result<Child> {
+        let history = self.folder.join(format!("{}-{place}-{generation}.ndjson", role.name()));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["agent", "--role", role.name(), "--url", &self.url]);
+        command.arg("--history").arg(history);
+        command.args(["--seed", &self.rng.u64(..).to_string()]);
+        command.args(["--rate", &self.rate.to_string()]);
+        if self.mortal
+            && let Some((_, point)) = Point::ALL.get(self.rng.usize(..2 * Point::ALL.len()))
+        {
+            command.args(["--die-at", point, "--die-after", &self.rng.u64(LIFE).to_string()]);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        // What it warns of belongs to the run; a planned panic is not worth a line.
+        command.stderr(Stdio::null()).kill_on_drop(true).process_group(0);
+        Ok(command.spawn()?)
+    }
+
+    async fn replace(&mut self, place: usize) -> Result<()> {
+        let (role, generation) = (self.places[place].role, self.places[place].generation + 1);
+        let child = Some(self.spawn(role, place, generation)?);
+        self.places[place] = Place { role, child, generation };
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    /// From now on nobody new ends itself.
+    pub(crate) fn spare(&mut self) {
+        self.mortal = false;
+    }
+
+    /// Replaces those that ended by themselves, and says how many they were.
+    pub(crate) async fn look_after(&mut self) -> Result<u64> {
+        let mut ended = 0;
+        for place in 0..self.places.len() {
+            let Some(child) = &mut self.places[place].child else { continue };
+            if let Some(status) = child.try_wait()? {
+                let role = self.places[place].role.name();
+                // Whoever ends itself at a point does it by a signal; nobody gives up.
+                ensure!(status.signal().is_some(), "a {role} ended: {status}");
+                ended += 1;
+                self.replace(place).await?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// SIGKILL for one of them; another takes its place at once.
+    pub(crate) async fn kill(&mut self, chosen: usize) -> Result<()> {
+        let place = chosen % self.places.len();
+        if let Some(child) = &mut self.places[place].child {
+            child.kill().await?;
+            self.replace(place).await?;
+        }
+        Ok(())
+    }
+
+    fn signal(&self, member: Member, signal: Signal) {
+        let place = &self.places[member.place];
+        // Until it is waited for, nobody else gets its number.
+        let pid = place.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
+        if place.generation == member.generation
+            && let Some(pid) = pid.and_then(Pid::from_raw)
+        {
+            kill_process(pid, signal).ok();
+        }
+    }
+
+    pub(crate) fn stop(&self, chosen: usize) -> Member {
+        let place = chosen % self.places.len();
+        let member = Member { place, generation: self.places[place].generation };
+        self.signal(member, Signal::STOP);
+        member
+    }
+
+    pub(crate) fn resume(&self, member: Member) {
+        self.signal(member, Signal::CONT);
+    }
+
+    /// Ends all processes of some roles by ending their stdin, and waits for them.
+    pub(crate) async fn dismiss(&mut self, roles: &[Role]) -> Result<()> {
+        let mut leaving = Vec::new();
+        for place in self.places.iter_mut().filter(|place| roles.contains(&place.role)) {
+            if let Some(mut child) = place.child.take() {
+                drop(child.stdin.take());
+                leaving.push(child);
+            }
+        }
+        for mut child in leaving {
+            if timeout(PATIENCE, child.wait()).await.is_err() {
+                child.kill().await?;
+            }
+        }
+        Ok(())
+    }
+}

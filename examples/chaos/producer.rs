@@ -1,0 +1,124 @@
+//! Pushes messages of all kinds, and notes what it was told of each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use redeliver::{Error, Message, MessageId, Pushed, Raw, Retry};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{Agent, hash};
+use crate::history::{Answer, Event};
+
+/// Tasks that push, each one message at a time.
+const TASKS: u64 = 64;
+/// A call of the library gives up after 10 s.
+const LAST_PUSHES: Duration = Duration::from_secs(20);
+const SYNC_EVERY: Duration = Duration::from_millis(500);
+const MAX_PAYLOAD: usize = 2048;
+const MAX_DELAY_MS: u64 = 2_000;
+/// So few that pushes often meet a living message with their key.
+const KEYS: u32 = 200;
+
+/// What the server's clock shows, between two bounds.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    now_ms: u64,
+    asked: Instant,
+    answered: Instant,
+}
+
+impl Clock {
+    async fn ask(agent: &Agent) -> Option<Self> {
+        let asked = Instant::now();
+        let counts = agent.queue.counts().await.ok()?;
+        Some(Self { now_ms: counts.now_ms, asked, answered: Instant::now() })
+    }
+
+    fn at_least(self) -> u64 {
+        self.now_ms + millis(self.answered.elapsed())
+    }
+
+    fn at_most(self) -> u64 {
+        self.now_ms + millis(self.asked.elapsed()) + 2
+    }
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) async fn run(agent: Agent, end: impl Future<Output = ()>) -> Result<()> {
+    let agent = Arc::new(agent);
+    let clock = loop {
+        if let Some(clock) = Clock::ask(&agent).await {
+            break Arc::new(RwLock::new(clock));
+        }
+    };
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let seed = agent.args.seed.wrapping_mul(TASKS).wrapping_add(task);
+        let rng = fastrand::Rng::with_seed(seed);
+        tasks.spawn(push_until(Arc::clone(&agent), Arc::clone(&clock), rng, stop.clone()));
+    }
+    let syncing = async {
+        loop {
+            sleep(SYNC_EVERY).await;
+            if let Some(later) = Clock::ask(&agent).await {
+                *clock.write().await = later;
+            }
+        }
+    };
+    tokio::select! {
+        () = syncing => {}
+        () = end => {}
+    }
+    stop.cancel();
+    let last = async { while tasks.join_next().await.is_some() {} };
+    timeout(LAST_PUSHES, last).await.ok();
+    Ok(())
+}
+
+async fn push_until(
+    agent: Arc<Agent>,
+    clock: Arc<RwLock<Clock>>,
+    mut rng: fastrand::Rng,
+    stop: CancellationToken,
+) -> Result<()> {
+    let pause = Duration::from_secs(TASKS) / u32::try_from(agent.args.rate.max(1))?;
+    while stop.run_until_cancelled(sleep(pause.mul_f64(2.0 * rng.f64()))).await.is_some() {
+        push(&agent, &clock, &mut rng).await?;
+    }
+    Ok(())
+}
+
+async fn push(agent: &Agent, clock: &RwLock<Clock>, rng: &mut fastrand::Rng) -> Result<()> {
+    let longest = if rng.u8(..) < 16 { MAX_PAYLOAD } else { MAX_PAYLOAD / 16 };
+    let mut payload = vec![0; rng.usize(..=longest)];
+    rng.fill(&mut payload);
+    let id = MessageId::generate();
+    let delay = if rng.u8(..) < 100 { rng.u64(1..=MAX_DELAY_MS) } else { 0 };
+    let max = [3, 5, 8][rng.usize(..3)];
+    let hash = hash(&payload);
+    let message = Message::new(Raw(payload)).id(id).delay(Duration::from_millis(delay));
+    let mut message = message.retry(Retry::max_attempts(max));
+    if rng.u8(..) < 12 {
+        message = message.key(rng.u32(..KEYS).to_string());
+    }
+    let at = clock.read().await.at_least();
+    agent.log.note(&Event::Push { id, at, delay, max, hash })?;
+    let answer = match agent.queue.push(message).await {
+        Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
+        // After a first try whose answer was lost, another message may have the key by now.
+        Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,
+        Err(Error::Ambiguous { .. }) => Answer::Unknown,
+        Err(_) => Answer::Refused,
+    };
+    let by = clock.read().await.at_most();
+    agent.log.note(&Event::Pushed { id, by, answer })?;
+    Ok(())
+}

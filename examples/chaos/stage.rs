@@ -1,0 +1,129 @@
+//! The phases of a run: storm, recovery, judgement.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use redeliver::{Counts, Queue, Raw, State};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{LEASE, Role, hash};
+use crate::crew::Crew;
+use crate::faults::{Fault, HEAL, Targets, storm};
+use crate::history::check::check;
+use crate::history::{Event, Log};
+use crate::law::{self, Law};
+use crate::proxy::Proxy;
+use crate::report::Report;
+use crate::server::{PrivateServer, insist};
+use crate::{RunArgs, report};
+
+const CREW: [(Role, usize); 4] =
+    [(Role::Poller, 2), (Role::Worker, 3), (Role::Hand, 2), (Role::Producer, 2)];
+/// After the last lease has ended: a poller's longest sleep, and a claim whose answer gets lost.
+const SPARE: Duration = Duration::from_secs(10);
+/// What the slowest crew handles, with every message failing a few times.
+const DRAINED_PER_SECOND: u64 = 200;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const PAGE: u32 = 1_000;
+
+pub(crate) async fn run(args: &RunArgs) -> Result<ExitCode> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let dir = tempfile::Builder::new().prefix("rd-chaos-").tempdir()?;
+    report::announce(args, seed, dir.path());
+    let ran = play(args, seed, dir.path()).await;
+    let passed = match &ran {
+        Ok(report) => report.show(args.output)?,
+        Err(_) => false,
+    };
+    if args.keep || !passed {
+        report::kept(&dir.keep(), seed);
+    }
+    ran.map(|_| if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
+    let (faults, histories) = (args.faults()?, dir.join("history"));
+    std::fs::create_dir(&histories)?;
+    let server = PrivateServer::start(dir, &args.appendfsync).await?;
+    let proxy = Proxy::start(server.socket()).await?;
+    let producers = CREW.iter().filter(|(role, _)| *role == Role::Producer);
+    let rate = args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>();
+    let mortal = faults.contains(&Fault::Kill);
+    let mut crew = Crew::new(proxy.url(), &histories, rate, mortal, seed);
+    for (role, count) in CREW {
+        crew.hire(role, count)?;
+    }
+    let targets = Arc::new(Targets::new(crew, server, proxy));
+    let (url, stop) = (targets.url.clone(), CancellationToken::new());
+    let sampling = tokio::spawn(law::sample(url.clone(), stop.clone()));
+
+    storm(&targets, &faults, (args.length(), Duration::from_millis(args.every)), seed).await?;
+
+    let queue = law::queue(&url)?;
+    let recovery = recover(&targets, &queue).await?;
+    stop.cancel();
+    let law = sampling.await??;
+    judge(&queue, &histories, &targets, (law, recovery)).await
+}
+
+/// How long it took until nothing was outstanding, and what was there at the end.
+pub(crate) struct Recovery {
+    pub(crate) took: Duration,
+    pub(crate) counts: Counts,
+}
+
+/// All is healed, nothing more is pushed: what is left has to be handled in a bounded time.
+async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
+    for words in HEAL {
+        insist(&targets.url, words).await?;
+    }
+    targets.crew.lock().await.spare();
+    targets.crew.lock().await.dismiss(&[Role::Producer]).await?;
+    let begun = Instant::now();
+    let mut counts = queue.counts().await?;
+    let draining = Duration::from_secs(counts.outstanding() / DRAINED_PER_SECOND);
+    let patience = 2 * LEASE + SPARE + draining;
+    while counts.outstanding() > 0 && begun.elapsed() < patience {
+        targets.crew.lock().await.look_after().await?;
+        sleep(LOOK_EVERY).await;
+        counts = queue.counts().await?;
+    }
+    let took = begun.elapsed();
+    targets.crew.lock().await.dismiss(&[Role::Worker, Role::Hand, Role::Poller]).await?;
+    Ok(Recovery { took, counts: queue.counts().await? })
+}
+
+async fn judge(
+    queue: &Queue<Raw>,
+    histories: &Path,
+    targets: &Targets,
+    (law, recovery): (Law, Recovery),
+) -> Result<Report> {
+    let audit = queue.check(|_| {}).await?;
+    note_dead(queue, &Log::open(&histories.join("end.ndjson"))?).await?;
+    let summary = check(histories).context("the histories cannot be read")?;
+    Ok(Report { summary, law, recovery, audit, faults: targets.counts() })
+}
+
+/// What rests in the dead letters belongs to the history.
+async fn note_dead(queue: &Queue<Raw>, log: &Log) -> Result<()> {
+    let mut next = Some(0);
+    while let Some(start) = next {
+        let page = queue.peek(State::Dead, start, PAGE).await?;
+        for dead in &page.messages {
+            log.note(&Event::Dead {
+                id: dead.id,
+                deliveries: dead.attempt - 1,
+                failures: dead.failures,
+                max: dead.max_attempts,
+                hash: hash(&dead.payload),
+            })?;
+        }
+        next = page.next;
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! The verdict on one message, from everything that was noted about it.
+
+use serde::Serialize;
+
+use super::{Answer, Event, How};
+
+/// Two clock readings of one host may disagree by their rounding.
+const SLACK_MS: u64 = 2;
+
+/// What is to be said of one message; the allowed ones first, then the worse the later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Pushed, and settled by an ack or dead with its attempts spent.
+    Ok,
+    /// The push was refused, and nothing of it was ever seen.
+    Refused,
+    /// Not pushed, because a message with its key lived.
+    Duplicate,
+    /// The push has no answer, and the message came all the same.
+    Recovered,
+    /// The push has no answer, and nothing came of it.
+    AbsentUnknown,
+    /// Delivered again after a lease ended: the holder was late or dead.
+    DuplicatedAfterExpiry,
+    /// A push was repeated after its message had come and gone, before the producer got an answer.
+    PushedAgain,
+    /// Neither acknowledged nor dead, and not there.
+    Lost,
+    /// Dead with failures left, and nobody buried it.
+    PrematureDead,
+    /// Delivered with its failures spent.
+    OverAttempt,
+    /// Delivered before it was due.
+    Early,
+    /// Delivered or dead after its ack was confirmed.
+    Zombie,
+    /// Two deliveries held valid leases at the same time.
+    Overlap,
+    /// A receipt worked that was used up or outdated.
+    StaleAccept,
+    /// Never pushed, or refused, and there all the same.
+    Phantom,
+    /// Not the payload that was pushed.
+    Corrupt,
+}
+
+impl Verdict {
+    pub(crate) fn is_allowed(self) -> bool {
+        self < Self::Lost
+    }
+}
+
+/// What is known of one message.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    push: Option<Push>,
+    answer: Option<(Answer, u64)>,
+    deliveries: Vec<Delivery>,
+    settles: Vec<Settle>,
+    settled: Vec<(u64, u64, How, Answer)>,
+    dead: Option<Dead>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Push {
+    due: u64,
+    max: u64,
+    hash: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    claimed: u64,
+    attempt: u64,
+    deadline: u64,
+    failures: u64,
+    hash: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Settle {
+    attempt: u64,
+    claimed: u64,
+    at: u64,
+    how: How,
+    delay: u64,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Dead {
+    deliveries: u64,
+    failures: u64,
+    hash: u64,
+}
+
+impl Settle {
+    fn is_done(&self) -> bool {
+        self.answer == Some(Answer::Done)
+    }
+
+    /// Whether it happened, as far as anybody knows.
+    fn may_be_done(&self) -> bool {
+        !matches!(self.answer, Some(Answer::Lost | Answer::Refused))
+    }
+}
+
+impl Story {
+    pub(crate) fn note(&mut self, event: &Event) {
+        match *event {
+            Event::Push { at, delay, max, hash, .. } => {
+                self.push = Some(Push { due: at + delay, max: max.into(), hash });
+            }
+            Event::Pushed { by, answer, .. } => self.answer = Some((answer, by)),
+            Event::Start { attempt, claimed, lease, failures, hash, .. } => {
+                let deadline = claimed + lease;
+                self.deliveries.push(Delivery { claimed, attempt, deadline, failures, hash });
+            }
+            Event::Settle { attempt, claimed, at, how, delay, .. } => {
+                self.settles.push(Settle { attempt, claimed, at, how, delay, answer: None });
+            }
+            Event::Settled { attempt, claimed, how, answer, .. } => {
+                self.settled.push((attempt, claimed, how, answer));
+            }
+            Event::Dead { deliveries, failures, hash, .. } => {
+                self.dead = Some(Dead { deliveries, failures, hash });
+            }
+        }
+    }
+
+    /// The worst that can be said.
+    pub(crate) fn verdict(mut self) -> Verdict {
+        self.deliveries.sort_unstable_by_key(|delivery| (delivery.claimed, delivery.attempt));
+        for &(attempt, claimed, how, answer) in &self.settled {
+            let mine = |settle: &&mut Settle| {
+                (settle.attempt, settle.claimed, settle.how) == (attempt, claimed, how)
+                    && settle.answer.is_none()
+            };
+            if let Some(settle) = self.settles.iter_mut().find(mine) {
+                settle.answer = Some(answer);
+            }
+        }
+        let Some(push) = self.push else { return Verdict::Phantom };
+        let hashes = self.deliveries.iter().map(|delivery| delivery.hash);
+        if hashes.chain(self.dead.map(|dead| dead.hash)).any(|hash| hash != push.hash) {
+            return Verdict::Corrupt;
+        }
+        let seen = !self.deliveries.is_empty() || self.dead.is_some();
+        match self.answer {
+            Some((Answer::Refused, _)) if seen => return Verdict::Phantom,
+            Some((Answer::Refused, _)) => return Verdict::Refused,
+            Some((Answer::Duplicate, _)) if !seen => return Verdict::Duplicate,
+            Some((Answer::Unknown, _)) | None if !seen => return Verdict::AbsentUnknown,
+            _ => {}
+        }
+        let pairs = self.deliveries.windows(2).map(|pair| self.between(pair[0], pair[1]));
+        let worst = pairs.max().unwrap_or(Verdict::Ok).max(self.end(push)).max(self.receipts());
+        let early = self.deliveries.iter().any(|it| it.claimed + SLACK_MS < push.due);
+        worst.max(if early { Verdict::Early } else { Verdict::Ok })
+    }
+
+    fn settles_of(&self, delivery: Delivery) -> impl Iterator<Item = &Settle> {
+        let of = (delivery.attempt, delivery.claimed);
+        self.settles.iter().filter(move |settle| (settle.attempt, settle.claimed) == of)
+    }
+
+    /// Whether the push may have been repeated after the message was acknowledged: a repeated push
+    /// of a message that is gone makes it anew, from its first attempt on.
+    fn may_be_pushed_again(&self, before: u64) -> bool {
+        let acks = self.settles.iter().filter(|it| it.how == How::Ack && it.may_be_done());
+        let open_until = match self.answer {
+            Some((Answer::Unknown, _)) | None => u64::MAX,
+            Some((_, by)) => by,
+        };
+        acks.map(|ack| ack.at).any(|at| at <= open_until && at <= before.saturating_add(SLACK_MS))
+    }
+
+    /// What the next delivery says of the one before it.
+    fn between(&self, one: Delivery, next: Delivery) -> Verdict {
+        let again = self.may_be_pushed_again(next.claimed);
+        if next.attempt <= one.attempt {
+            return if again { Verdict::PushedAgain } else { Verdict::Overlap };
+        }
+        let mut deadline = one.deadline;
+        let mut allowed_from = None;
+        for settle in self.settles_of(one) {
+            let outdated = next.claimed + SLACK_MS < settle.at;
+            match settle.how {
+                _ if outdated && settle.is_done() => return Verdict::StaleAccept,
+                _ if outdated || !settle.may_be_done() => {}
+                How::Ack | How::Bury if settle.is_done() => {
+                    return if again { Verdict::PushedAgain } else { Verdict::Zombie };
+                }
+                How::Retry | How::Release if settle.is_done() => {
+                    let due = settle.at + settle.delay;
+                    let is_early = next.claimed + SLACK_MS < due;
+                    return if is_early { Verdict::Early } else { Verdict::Ok };
+                }
+                How::Retry | How::Release => allowed_from = Some(settle.at + settle.delay),
+                How::Extend if settle.is_done() => {
+                    deadline = deadline.max(settle.at + settle.delay);
+                }
+                How::Ack | How::Bury | How::Extend => {}
+            }
+        }
+        let at = next.claimed + SLACK_MS;
+        match allowed_from {
+            Some(due) if at >= due => Verdict::Ok,
+            _ if at >= deadline => Verdict::DuplicatedAfterExpiry,
+            _ if again => Verdict::PushedAgain,
+            Some(_) => Verdict::Early,
+            None => Verdict::Overlap,
+        }
+    }
+
+    /// Each receipt works once.
+    fn receipts(&self) -> Verdict {
+        for (index, one) in self.settles.iter().enumerate() {
+            let mut later = self.settles[index + 1..].iter();
+            let ends = |settle: &Settle| settle.is_done() && settle.how != How::Extend;
+            let same =
+                |other: &Settle| (other.attempt, other.claimed) == (one.attempt, one.claimed);
+            if ends(one) && later.any(|other| ends(other) && same(other)) {
+                return Verdict::StaleAccept;
+            }
+        }
+        Verdict::Ok
+    }
+
+    /// What the end of the run says.
+    fn end(&self, push: Push) -> Verdict {
+        let released = |it: &&Delivery| self.settles_of(**it).any(|it| it.how == How::Release);
+        let failing = self.deliveries.len() - self.deliveries.iter().filter(released).count();
+        let spent = |failures: u64| push.max > 0 && failures >= push.max;
+        let over = self.deliveries.iter().any(|it| spent(it.failures));
+        let again = self.may_be_pushed_again(u64::MAX);
+        if over || (push.max > 0 && failing as u64 > push.max && !again) {
+            return Verdict::OverAttempt;
+        }
+        let acked = |settle: &&Settle| settle.how == How::Ack && settle.may_be_done();
+        let acks = self.settles.iter().filter(acked);
+        let Some(dead) = self.dead else {
+            let answered = matches!(self.answer, Some((Answer::Done, _)));
+            return match (acks.count(), answered) {
+                (0, _) => Verdict::Lost,
+                (_, true) => Verdict::Ok,
+                (_, false) => Verdict::Recovered,
+            };
+        };
+        if acks.clone().any(Settle::is_done) && !again {
+            return Verdict::Zombie;
+        }
+        let buried = self.settles.iter().any(|it| it.how == How::Bury && it.may_be_done());
+        if buried || (spent(dead.failures) && spent(dead.deliveries)) {
+            Verdict::Ok
+        } else {
+            Verdict::PrematureDead
+        }
+    }
+}

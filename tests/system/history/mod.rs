@@ -1,0 +1,14 @@
+//! Histories: what every process of a run did, and the verdict on each message.
+//!
+//! Each process appends to a file of its own before it acts and after it knows the answer, so that
+//! a killed one leaves no act unwritten. All times are the server's: a claim tells when it happened,
+//! and what a process adds to that is time that has passed, so each `at` is a lower bound.
+
+pub(crate) mod check;
+mod event;
+mod judge;
+mod log;
+
+pub(crate) use event::{Answer, Event, How};
+pub(crate) use judge::Verdict;
+pub(crate) use log::Log;

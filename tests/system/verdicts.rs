@@ -1,0 +1,273 @@
+//! The checker itself: one history for each verdict, each told apart.
+
+use std::fs;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use redeliver::MessageId;
+
+use crate::history::check::{check, check_in};
+use crate::history::{Answer, Event, How, Log, Verdict};
+
+const LEASE: u64 = 1_000;
+const HASH: u64 = 7;
+
+/// A history of one message in the making.
+struct Story {
+    id: MessageId,
+    events: Vec<Event>,
+}
+
+impl Story {
+    /// A push at 1000, due at 1100, three attempts.
+    fn pushed(answer: Option<Answer>) -> Self {
+        let id = MessageId::generate();
+        let push = Event::Push { id, at: 1_000, delay: 100, max: 3, hash: HASH };
+        let answered = answer.map(|answer| Event::Pushed { id, by: 1_010, answer });
+        Self { id, events: std::iter::once(push).chain(answered).collect() }
+    }
+
+    fn confirmed() -> Self {
+        Self::pushed(Some(Answer::Done))
+    }
+
+    fn start(self, attempt: u64, claimed: u64) -> Self {
+        self.start_after(attempt - 1, attempt, claimed)
+    }
+
+    fn start_after(mut self, failures: u64, attempt: u64, claimed: u64) -> Self {
+        let (id, lease, hash) = (self.id, LEASE, HASH);
+        self.events.push(Event::Start { id, attempt, claimed, lease, failures, hash });
+        self
+    }
+
+    /// The last delivery is settled.
+    fn settle(mut self, how: How, at: u64, delay: u64, answer: Option<Answer>) -> Self {
+        let (id, (attempt, claimed)) = (self.id, self.last());
+        self.events.push(Event::Settle { id, attempt, claimed, at, how, delay });
+        let settled = answer.map(|answer| Event::Settled { id, attempt, claimed, how, answer });
+        self.events.extend(settled);
+        self
+    }
+
+    fn ack(self, at: u64) -> Self {
+        self.settle(How::Ack, at, 0, Some(Answer::Done))
+    }
+
+    fn dead(mut self, deliveries: u64, failures: u64) -> Self {
+        self.events.push(Event::Dead { id: self.id, deliveries, failures, max: 3, hash: HASH });
+        self
+    }
+
+    fn last(&self) -> (u64, u64) {
+        let starts = self.events.iter().rev().find_map(|event| match event {
+            Event::Start { attempt, claimed, .. } => Some((*attempt, *claimed)),
+            _ => None,
+        });
+        starts.unwrap()
+    }
+}
+
+fn write(folder: &Path, file: &str, events: &[Event]) {
+    let log = Log::open(&folder.join(file)).unwrap();
+    for event in events {
+        log.note(event).unwrap();
+    }
+}
+
+/// The verdict, whatever the order in which the files are read.
+#[track_caller]
+fn judged(story: &Story, expected: Verdict) {
+    let folder = tempfile::tempdir().unwrap();
+    let (even, odd): (Vec<_>, Vec<_>) =
+        story.events.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let of =
+        |half: Vec<(usize, &Event)>| half.into_iter().map(|(_, event)| *event).collect::<Vec<_>>();
+    write(folder.path(), "b.ndjson", &of(even));
+    write(folder.path(), "a.ndjson", &of(odd));
+    let summary = check(folder.path()).unwrap();
+    assert_eq!(summary.verdicts.into_iter().collect::<Vec<_>>(), [(expected, 1)]);
+    assert_eq!(summary.shown.len(), usize::from(!expected.is_allowed()));
+}
+
+#[test]
+fn what_went_as_promised_is_allowed() {
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150), Verdict::Ok);
+    // A worker settles by itself.
+    judged(&Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, None), Verdict::Ok);
+    let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 50, None);
+    judged(&retried.start(2, 1_200).ack(1_210), Verdict::Ok);
+    let released = Story::confirmed().start(1, 1_100).settle(How::Release, 1_150, 0, None);
+    judged(&released.start_after(0, 2, 1_160).ack(1_170), Verdict::Ok);
+    let buried = Story::confirmed().start(1, 1_100).settle(How::Bury, 1_150, 0, None);
+    judged(&buried.dead(1, 1), Verdict::Ok);
+    judged(&Story::confirmed().dead(3, 3), Verdict::Ok);
+    judged(&Story::pushed(Some(Answer::Refused)), Verdict::Refused);
+    judged(&Story::pushed(Some(Answer::Duplicate)), Verdict::Duplicate);
+}
+
+#[test]
+fn a_push_without_an_answer_is_either_there_or_not() {
+    judged(&Story::pushed(None), Verdict::AbsentUnknown);
+    judged(&Story::pushed(Some(Answer::Unknown)), Verdict::AbsentUnknown);
+    judged(&Story::pushed(None).start(1, 1_100).ack(1_150), Verdict::Recovered);
+}
+
+#[test]
+fn a_delivery_after_the_lease_ended_is_an_allowed_duplicate() {
+    let twice = Story::confirmed().start(1, 1_100).start(2, 2_100);
+    judged(&twice.ack(2_150), Verdict::DuplicatedAfterExpiry);
+    // The first holder came too late and was told so.
+    let late = Story::confirmed().start(1, 1_100).settle(How::Ack, 2_500, 0, Some(Answer::Lost));
+    judged(&late.start(2, 2_100).ack(2_600), Verdict::DuplicatedAfterExpiry);
+}
+
+#[test]
+fn a_push_that_was_repeated_after_its_message_had_gone_is_an_allowed_duplicate() {
+    let mut story = Story::pushed(None).start(1, 1_100).ack(1_150).start(1, 1_200).ack(1_250);
+    judged(&story, Verdict::PushedAgain);
+    // Once it had its answer, the producer repeated nothing.
+    story.events.push(Event::Pushed { id: story.id, by: 1_120, answer: Answer::Done });
+    judged(&story, Verdict::Overlap);
+}
+
+#[test]
+fn a_confirmed_message_that_is_nowhere_is_lost() {
+    judged(&Story::confirmed(), Verdict::Lost);
+    judged(&Story::confirmed().start(1, 1_100), Verdict::Lost);
+    judged(&Story::pushed(None).start(1, 1_100), Verdict::Lost);
+    let refused = Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, Some(Answer::Lost));
+    judged(&refused, Verdict::Lost);
+    let retried =
+        Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 0, Some(Answer::Done));
+    judged(&retried, Verdict::Lost);
+}
+
+#[test]
+fn two_holders_at_one_time_overlap() {
+    judged(&Story::confirmed().start(1, 1_100).start(2, 2_000).ack(2_050), Verdict::Overlap);
+    judged(&Story::confirmed().start(1, 1_100).start(1, 1_101).ack(1_150), Verdict::Overlap);
+    // An extended lease ends later.
+    let extended =
+        Story::confirmed().start(1, 1_100).settle(How::Extend, 2_000, LEASE, Some(Answer::Done));
+    judged(&extended.start(2, 2_500).ack(2_550), Verdict::Overlap);
+}
+
+#[test]
+fn a_message_that_nobody_pushed_is_a_phantom() {
+    let mut story = Story::confirmed().start(1, 1_100).ack(1_150);
+    story.events.retain(|event| !matches!(event, Event::Push { .. } | Event::Pushed { .. }));
+    judged(&story, Verdict::Phantom);
+    judged(&Story::pushed(Some(Answer::Refused)).start(1, 1_100).ack(1_150), Verdict::Phantom);
+    judged(&Story::pushed(Some(Answer::Refused)).dead(3, 3), Verdict::Phantom);
+}
+
+#[test]
+fn another_payload_is_corrupt() {
+    let mut story = Story::confirmed().start(1, 1_100).ack(1_150);
+    let Event::Start { hash, .. } = &mut story.events[2] else { panic!("{:?}", story.events) };
+    *hash += 1;
+    judged(&story, Verdict::Corrupt);
+}
+
+#[test]
+fn a_delivery_before_its_time_is_early() {
+    judged(&Story::confirmed().start(1, 1_090).ack(1_095), Verdict::Early);
+    let answers = [None, Some(Answer::Done)];
+    for answer in answers {
+        let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 500, answer);
+        judged(&retried.start(2, 1_600).ack(1_650), Verdict::Early);
+    }
+}
+
+#[test]
+fn what_comes_back_after_its_ack_is_a_zombie() {
+    judged(
+        &Story::confirmed().start(1, 1_100).ack(1_150).start(2, 2_200).ack(2_250),
+        Verdict::Zombie,
+    );
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150).dead(3, 3), Verdict::Zombie);
+    let buried = Story::confirmed().start(1, 1_100).settle(How::Bury, 1_150, 0, Some(Answer::Done));
+    judged(&buried.start(2, 2_200).ack(2_250), Verdict::Zombie);
+}
+
+#[test]
+fn a_delivery_beyond_the_last_attempt_is_over_attempt() {
+    let spent = Story::confirmed().start_after(3, 4, 1_100).ack(1_150);
+    judged(&spent, Verdict::OverAttempt);
+    let counted =
+        (0..4).fold(Story::confirmed(), |story, n| story.start_after(0, n + 1, 1_100 + n * LEASE));
+    judged(&counted.ack(4_150), Verdict::OverAttempt);
+}
+
+#[test]
+fn a_dead_letter_with_attempts_left_is_premature() {
+    judged(&Story::confirmed().start(1, 1_100).dead(1, 1), Verdict::PrematureDead);
+    judged(&Story::confirmed().start(1, 1_100).dead(1, 3), Verdict::PrematureDead);
+}
+
+#[test]
+fn an_outdated_receipt_that_works_is_a_stale_accept() {
+    let mut story = Story::confirmed().start(1, 1_100).ack(2_300).start(2, 2_200);
+    judged(&story, Verdict::StaleAccept);
+    story = Story::confirmed().start(1, 1_100);
+    story = story.settle(How::Extend, 2_300, LEASE, Some(Answer::Done)).start(2, 2_200);
+    judged(&story.ack(2_400), Verdict::StaleAccept);
+    judged(&Story::confirmed().start(1, 1_100).ack(1_150).ack(1_160), Verdict::StaleAccept);
+}
+
+#[test]
+fn a_torn_last_line_is_passed_over_and_any_other_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.ndjson", &Story::confirmed().start(1, 1_100).ack(1_150).events);
+    let mut file =
+        fs::OpenOptions::new().append(true).open(folder.path().join("a.ndjson")).unwrap();
+    file.write_all(br#"{"push":{"id":"#).unwrap();
+    assert!(check(folder.path()).unwrap().passes());
+    file.write_all(b"\n").unwrap();
+    let summary = check(folder.path()).unwrap();
+    assert!(summary.unreadable == 1 && !summary.passes());
+}
+
+/// Five lines for each message; every thousandth message is lost.
+fn synthesize(file: &Path, messages: u64) {
+    let mut lines = BufWriter::new(fs::File::create(file).unwrap());
+    for number in 0..messages {
+        let story = Story::confirmed();
+        let story = if number % 1_000 == 0 { story } else { story.start(1, 1_100).ack(1_150) };
+        for event in story.events {
+            serde_json::to_writer(&mut lines, &event).unwrap();
+            lines.write_all(b"\n").unwrap();
+        }
+    }
+    lines.flush().unwrap();
+}
+
+#[track_caller]
+fn judged_many(messages: u64, passes: &[u64]) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.ndjson");
+    synthesize(&file, messages);
+    for &passes in passes {
+        let begun = Instant::now();
+        let summary = check_in(std::slice::from_ref(&file), passes).unwrap();
+        eprintln!("{messages} messages in {passes} passes: {:?}", begun.elapsed());
+        let lost = messages / 1_000;
+        assert_eq!((summary.messages, summary.count(Verdict::Lost)), (messages, lost));
+        assert_eq!(summary.count(Verdict::Ok), messages - lost);
+        assert_eq!(summary.events, 5 * (messages - lost) + 2 * lost);
+    }
+}
+
+#[test]
+fn many_messages_are_judged_in_passes_just_as_in_one() {
+    judged_many(20_000, &[1, 3]);
+}
+
+#[test]
+#[ignore = "takes half a minute without optimization"]
+fn a_million_messages_are_judged_in_linear_time() {
+    judged_many(100_000, &[1]);
+    judged_many(1_000_000, &[1, 4]);
+}
