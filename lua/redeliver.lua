@@ -70,6 +70,8 @@ count('ghosts', ghosts)
 local function head(set)
   return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or math.huge
 end
+local first = false
+
 -- Three watchers survive the death of two; more would only wake the server for nothing.
 local function watches(at)
   if poller == '' then return true end
@@ -82,6 +84,7 @@ local function watches(at)
     if name == poller then return true end
   end
   if #watchers >= 3 then return false end
+  first = #watchers == 0
   watchers[#watchers + 1] = poller
   call('HSET', META, 'watch', watched .. ' ' .. table.concat(watchers, ' '))
   return true
@@ -91,8 +94,8 @@ local next_at = math.min(head(SCHEDULED), head(PENDING))
 local wait, more = next_at - now, next_at <= now
 local watching = not more and wait < MAX_IDLE_MS and watches(next_at)
 -- The second and third watcher come while the first one's news is on its way: they stay silent.
--- Whoever looks without a deadline mends a bell whose token was lost.
-local news = #due + #left > 0 or not watching
+-- The first one, and whoever looks without a deadline, mend a bell whose token was lost.
+local news = #due + #left > 0 or not watching or first
 if news and size.ready + #due + #back > 0 then ring_bell(size) end
 local micros_left = more and 0 or watching and wait * 1000 - micros or MAX_IDLE_MS * 1000
 return { #due, #back, died, ghosts, more and 1 or 0, micros_left }

@@ -241,6 +241,11 @@ impl Link {
         }
     }
 
+    /// Whatever connection there is, its caller has lost faith in it.
+    pub(crate) fn drop_live(&self) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn current(&self) -> Option<Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

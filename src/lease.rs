@@ -36,7 +36,8 @@ impl Leases {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a delivery into care from the moment its claim was sent.
+    /// Takes a delivery into care from the moment its claim was sent. An earlier delivery of the same
+    /// message that is still in hand has lost its lease.
     pub(crate) fn hold(
         &self,
         receipt: Receipt,
@@ -45,12 +46,14 @@ impl Leases {
     ) -> CancellationToken {
         let lost = CancellationToken::new();
         let held = Held { receipt, since, until: since + lease, lost: lost.clone() };
-        self.held().insert(receipt.id, held);
+        if let Some(earlier) = self.held().insert(receipt.id, held) {
+            earlier.lost.cancel();
+        }
         lost
     }
 
     /// Lets go of a delivery that is about to be settled; a later holder of the message stays.
-    pub(crate) fn let_go(&self, receipt: Receipt) {
+    fn let_go(&self, receipt: Receipt) {
         let mut held = self.held();
         if held.get(&receipt.id).is_some_and(|held| held.receipt == receipt) {
             held.remove(&receipt.id);
@@ -80,6 +83,26 @@ impl Leases {
                 held.remove(&receipt.id);
             }
         }
+    }
+}
+
+/// Care for one delivery: it ends before the delivery is settled, and when its task panics, so that
+/// nobody extends the lease of a message that nobody handles.
+#[derive(Debug)]
+pub(crate) struct Care {
+    leases: Arc<Leases>,
+    receipt: Receipt,
+}
+
+impl Care {
+    pub(crate) fn new(leases: &Arc<Leases>, receipt: Receipt) -> Self {
+        Self { leases: Arc::clone(leases), receipt }
+    }
+}
+
+impl Drop for Care {
+    fn drop(&mut self) {
+        self.leases.let_go(self.receipt);
     }
 }
 
@@ -121,6 +144,8 @@ impl<T: Payload> Sweep for Extender<T> {
             // A call that hangs must not keep this loop from telling handlers of lost leases.
             let Ok(extended) = timeout(self.interval(), self.queue.store().run(&call)).await else {
                 tracing::warn!(leases = receipts.len(), "leases could not be extended in time");
+                // This wait may be shorter than the link's own, which would then never end it.
+                self.queue.store().drop_link();
                 break;
             };
             for (receipt, outcome) in receipts.iter().zip(extended?.reply) {
@@ -174,6 +199,15 @@ mod tests {
         let leases = Leases::default();
         leases.hold(receipt(1), Instant::now(), SECOND);
         assert!(leases.due(Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn a_handler_is_told_when_its_message_was_delivered_anew_to_the_same_worker() {
+        let leases = Leases::default();
+        let first = receipt(1);
+        let told = leases.hold(first, Instant::now(), SECOND);
+        let next = leases.hold(Receipt { attempt: 2, ..first }, Instant::now(), SECOND);
+        assert!(told.is_cancelled() && !next.is_cancelled());
     }
 
     #[test]

@@ -81,13 +81,16 @@ impl Server {
         Store::new(Arc::clone(&self.link), Keys::new(&self.prefix, name, 0))
     }
 
-    pub(crate) async fn register(&self, name: &QueueName) {
+    /// Says whether the queue stands in the registry now.
+    pub(crate) async fn register(&self, name: &QueueName) -> bool {
         let mut command = redis::cmd("HSETNX");
         let entry = format!("1 {LAYOUT}");
         command.arg(registry(&self.prefix)).arg(name.as_str()).arg(entry);
-        if let Err(fault) = self.link.send(&command).await {
+        let sent = self.link.send(&command).await;
+        if let Err(fault) = &sent {
             tracing::debug!(?fault, queue = %name, "queue is not in the registry");
         }
+        sent.is_ok()
     }
 
     pub(crate) async fn unregister(&self, name: &QueueName) {

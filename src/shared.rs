@@ -48,8 +48,9 @@ impl Shared {
     }
 
     pub(crate) async fn register(&self) {
-        if !self.registered.swap(true, Ordering::Relaxed) {
-            self.server.register(&self.name).await;
+        let tried = self.registered.swap(true, Ordering::Relaxed);
+        if !tried && !self.server.register(&self.name).await {
+            self.registered.store(false, Ordering::Relaxed);
         }
     }
 }

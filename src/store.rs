@@ -72,6 +72,11 @@ impl Store {
         }
     }
 
+    /// Makes the next call over another connection.
+    pub(crate) fn drop_link(&self) {
+        self.link.drop_live();
+    }
+
     fn command<C: Call>(&self, call: &C) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(call.script().sha()).arg(self.keys.all().len());

@@ -12,13 +12,14 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
+use crate::backoff::MAX_DELAY;
 use crate::batch::MAX_BATCH;
 use crate::claims::Claimed;
 use crate::connect::pause;
 use crate::context::Context;
 use crate::delivery::{Delivery, Settled};
 use crate::error::{Error, Result};
-use crate::lease::Leases;
+use crate::lease::{Care, Leases};
 use crate::message::Payload;
 use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
@@ -302,22 +303,22 @@ impl<H> Handling<H> {
         H: Handler<T>,
     {
         let lost = self.leases.hold(delivery.receipt(), sent, self.lease);
-        let outcome = match delivery.payload() {
-            Ok(payload) => {
-                let context = Context::of(&delivery, lost);
-                let handled = caught(self.handler.handle(payload, context));
-                tokio::select! {
-                    outcome = handled => outcome,
-                    () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
-                        Outcome::retry(format!("the handler ran for more than {:?}", self.cap))
-                    }
-                    () = self.stop.cancelled() => Outcome::release_after(Duration::ZERO),
-                }
+        let care = Care::new(&self.leases, delivery.receipt());
+        let handled = caught(async {
+            match delivery.payload() {
+                Ok(payload) => self.handler.handle(payload, Context::of(&delivery, lost)).await,
+                // No handler can read it, so no attempt can succeed; the dead letter keeps its bytes.
+                Err(error) => Outcome::bury(format!("{error}: {}", source(&error))),
             }
-            // No handler can read it, so no attempt can succeed; the dead letter keeps its bytes.
-            Err(error) => Outcome::bury(format!("{error}: {}", source(&error))),
+        });
+        let outcome = tokio::select! {
+            outcome = handled => outcome,
+            () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
+                Outcome::retry(format!("the handler ran for more than {:?}", self.cap))
+            }
+            () = self.stop.cancelled() => Outcome::release_after(Duration::ZERO),
         };
-        self.leases.let_go(delivery.receipt());
+        drop(care);
         settle(&delivery, &outcome).await;
     }
 }
@@ -366,9 +367,10 @@ async fn settle_once<T: Payload>(delivery: &Delivery<T>, outcome: &Outcome) -> R
     match outcome {
         Outcome::Ack => delivery.settle_ack().await,
         Outcome::Retry { error, after } => {
-            Ok(delivery.settle_retry(*after, error).await?.settled())
+            let after = after.map(|after| after.min(MAX_DELAY));
+            Ok(delivery.settle_retry(after, error).await?.settled())
         }
         Outcome::Bury { reason } => delivery.settle_bury(reason).await,
-        Outcome::Release { after } => delivery.settle_release(*after).await,
+        Outcome::Release { after } => delivery.settle_release((*after).min(MAX_DELAY)).await,
     }
 }

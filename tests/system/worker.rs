@@ -275,3 +275,54 @@ async fn a_full_worker_leaves_the_bell_to_an_idle_one() {
     full.stop().await;
     assert_eq!(fixture.states().await, [1, 0, 0, 0]);
 }
+
+/// A type whose values cannot even be read without a panic.
+struct Hostile;
+
+impl serde::Serialize for Hostile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Hostile {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("while decoding")
+    }
+}
+
+#[tokio::test]
+async fn worker_counts_a_panic_outside_the_handlers_future_as_a_failure() {
+    let fixture = fixture().await;
+    fixture.push("x").await;
+    let handler = |payload: Raw, _: Context| {
+        assert!(payload.0.is_empty(), "before the future");
+        async {}
+    };
+    let running = Running::start(worker(&fixture, handler));
+    until(&fixture, |counts| counts.dead == 1).await;
+    running.stop().await;
+
+    fixture.push("null").await;
+    let typed: Queue<Hostile> =
+        fixture.queue.server().queue(fixture.queue.name().as_str()).unwrap();
+    let stop = CancellationToken::new();
+    let policy = Policy::default().backoff(Backoff::None);
+    let worker = Worker::new(typed.with_policy(policy).unwrap(), async |_: Hostile, _: Context| {});
+    let task = tokio::spawn(worker.run(stop.clone().cancelled_owned()));
+    until(&fixture, |counts| counts.dead == 2).await;
+    Running { stop, task }.stop().await;
+    let dead = fixture.queue.dead().peek(0, 10).await.unwrap().messages;
+    assert!(dead.iter().all(|dead| dead.history[0].error.starts_with("panic: ")), "{dead:?}");
+}
+
+#[tokio::test]
+async fn worker_takes_a_delay_beyond_all_bounds_as_the_longest() {
+    let fixture = fixture().await;
+    fixture.push("x").await;
+    let handler = |_: Raw, _: Context| async { Outcome::release_after(Duration::MAX) };
+    let running = Running::start(worker(&fixture, handler));
+    until(&fixture, |counts| counts.scheduled == 1).await;
+    running.stop().await;
+    assert_eq!(fixture.counts().await.released, 1);
+}
