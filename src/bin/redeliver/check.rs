@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::args::{Global, QueueArgs};
 use crate::counts::Counted;
 use crate::exit_code::Exit;
+use crate::message::visible;
 use crate::output::{many, progress};
 use crate::server::Session;
 
@@ -59,6 +60,6 @@ fn in_words(report: &Report) -> String {
         format!("{} looked at, {} damaged.", many(report.looked_at, "id"), report.damaged),
     ];
     let damage = report.damage.iter();
-    lines.extend(damage.map(|(id, damage)| format!("  {id} {damage:?}")));
+    lines.extend(damage.map(|(id, damage)| format!("  {} {damage:?}", visible(id))));
     lines.join("\n")
 }

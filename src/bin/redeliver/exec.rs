@@ -75,6 +75,8 @@ impl Exec {
         let stdout = if self.show_output { Stdio::inherit() } else { Stdio::null() };
         Command::new("sh")
             .args(["-c", &self.command])
+            // It may hold a password, and what a command prints may end in a dead letter.
+            .env_remove("REDELIVER_URL")
             .env("REDELIVER_ID", context.id().to_string())
             .env("REDELIVER_ATTEMPT", context.attempt().to_string())
             .env("REDELIVER_MAX_ATTEMPTS", context.max_attempts().to_string())

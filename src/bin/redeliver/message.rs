@@ -134,11 +134,12 @@ fn base16(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// A payload must not move a terminal's cursor.
-fn visible(text: &str) -> String {
+/// What came from elsewhere must not move a terminal's cursor, nor turn its text round.
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || c.is_control() && c != '\n' {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);

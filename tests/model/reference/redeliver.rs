@@ -39,9 +39,10 @@ impl Model {
         let next = self.head("scheduled").into_iter().chain(self.head("pending")).min();
         let more = next.is_some_and(|at| at <= now);
         let near = next.filter(|at| *at > now && at - now < MAX_IDLE_MS);
+        let unwatched = near.is_some_and(|at| !self.is_watched(at)) && !argv[1].is_empty();
         let watched = near.filter(|at| self.watches(*at, &argv[1]));
-        // Who is told to watch in vain is one of three: another has rung the bell.
-        let looks = !due.is_empty() || !overdue.is_empty() || watched.is_none();
+        // The second and third watcher look in vain: the first one has rung the bell.
+        let looks = !due.is_empty() || !overdue.is_empty() || watched.is_none() || unwatched;
         if looks && !self.ready.is_empty() {
             self.ring_bell();
         }
@@ -77,6 +78,10 @@ impl Model {
         };
         let line = message.line.clone().unwrap_or_else(first);
         Line { deliveries: line.deliveries + 1, failures: line.failures + 1, ..line }
+    }
+
+    fn is_watched(&self, at: u64) -> bool {
+        self.watch.as_ref().is_some_and(|(watched, names)| *watched == at && !names.is_empty())
     }
 
     /// Whether this poller is one of the first three to hear of this deadline.
