@@ -19,5 +19,6 @@ mod history;
 mod memory;
 #[cfg(feature = "cli")]
 mod process;
+mod rights;
 mod verdicts;
 mod worker;
