@@ -128,11 +128,11 @@ impl Crowd<'_> {
         seed: u64,
     ) -> (Duration, usize) {
         let mut random = fastrand::Rng::with_seed(seed);
+        let started = Instant::now();
         for _ in 0..pollers {
             let poller = self.spawn().await;
             self.alive.push(poller);
         }
-        let started = Instant::now();
         let mut killed = 0;
         let mut next_kill = KILL_EVERY;
         while started.elapsed() < PATIENCE && self.algorithm.waiting(look).await > 0 {
