@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::attempt::Receipt;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::op::push::{Placed, Push};
 use crate::op::release::{Release, ReleaseItem, Released};
 use crate::op::retry::{Failed, Retry, RetryItem};
 use crate::script::Call;
-use crate::store::{Ran, Store};
+use crate::store::{CALL_PATIENCE, Ran, Store};
 
 /// Items of one call: beyond it a script gains little and blocks others longer.
 pub(crate) const MAX_BATCH: usize = 512;
@@ -70,6 +71,8 @@ struct Entry<B: Batched> {
     item: B::Item,
     answer: oneshot::Sender<Answer<B>>,
     room: OwnedSemaphorePermit,
+    /// When its caller may hear of trouble: who waited behind a dead server has waited enough.
+    given_up: Instant,
 }
 
 /// The driver of one verb. Its task owns the calls: a caller that goes away does not undo them.
@@ -93,10 +96,11 @@ impl<B: Batched> Driver<B> {
 
     /// Sends one item with the next call, and waits for its own outcome.
     pub(crate) async fn submit(&self, item: B::Item) -> Answer<B> {
+        let given_up = Instant::now() + CALL_PATIENCE;
         let kib = u32::try_from(B::weight(&item).div_ceil(1024)).unwrap_or(MAX_WAITING_KIB);
         let room = Arc::clone(&self.room).acquire_many_owned(kib.min(MAX_WAITING_KIB)).await;
         let (answer, outcome) = oneshot::channel();
-        let entry = Entry { item, answer, room: room.map_err(|_| stopped())? };
+        let entry = Entry { item, answer, room: room.map_err(|_| stopped())?, given_up };
         self.inbox().send(entry).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())?
     }
@@ -144,9 +148,11 @@ fn fill<B: Batched>(first: Entry<B>, inbox: &mut mpsc::Receiver<Entry<B>>) -> Ve
 }
 
 async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
+    // The one that came last: nobody's call is repeated for less than its time.
+    let given_up = batch.iter().map(|entry| entry.given_up).max().unwrap_or_else(Instant::now);
     let (items, answers): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|entry| (entry.item, (entry.answer, entry.room))).unzip();
-    let outcomes = run(&store, &B::collect(items)).await;
+    let outcomes = run(&store, &B::collect(items), given_up).await;
     for (index, (answer, _room)) in answers.into_iter().enumerate() {
         let outcome = match &outcomes {
             Ok(Ran { reply, repeated }) => reply
@@ -160,8 +166,12 @@ async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
     }
 }
 
-async fn run<B: Batched>(store: &Store, call: &B) -> Result<Ran<Vec<B::Outcome>>> {
-    store.run(call).await
+async fn run<B: Batched>(
+    store: &Store,
+    call: &B,
+    given_up: Instant,
+) -> Result<Ran<Vec<B::Outcome>>> {
+    store.run_until(call, given_up).await
 }
 
 /// Cuts a list into calls of at most 512 items and about 1 MiB.

@@ -32,8 +32,8 @@ use crate::store::{Ran, Store};
 /// A named queue of messages with payloads of type `T`. Cheap to clone; clones share everything.
 ///
 /// Calls from many tasks travel together in few round trips, each with its own outcome. A call is
-/// repeated by itself for up to 10 s when the connection breaks or the server is not ready; behind a
-/// backlog of others that wait for the same server it takes longer.
+/// repeated by itself for up to 10 s when the connection breaks or the server is not ready. What
+/// waited that long behind others is tried once more, and then told.
 ///
 /// The tasks that send live in the runtime of their first caller: use a queue in a runtime that is
 /// driven for as long as somebody waits, and another queue in another runtime.

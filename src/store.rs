@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::script::{Args, Call, Reply, Script};
 
 /// How long a call is repeated before its caller hears of the trouble.
-const CALL_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One partition's keys on one server.
 #[derive(Debug, Clone)]
@@ -48,9 +48,17 @@ impl Store {
     }
 
     pub(crate) async fn run<C: Call>(&self, call: &C) -> Result<Ran<C::Reply>> {
+        self.run_until(call, Instant::now() + CALL_PATIENCE).await
+    }
+
+    /// Calls at least once, and again until the given moment.
+    pub(crate) async fn run_until<C: Call>(
+        &self,
+        call: &C,
+        given_up: Instant,
+    ) -> Result<Ran<C::Reply>> {
         let script = call.script();
         let command = self.command(call);
-        let given_up = Instant::now() + CALL_PATIENCE;
         let mut repeated = false;
         let mut tries = 0;
         loop {

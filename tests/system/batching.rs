@@ -137,3 +137,23 @@ async fn no_claim_is_left_behind_whenever_its_caller_goes_away() {
     }
     fixture.assert_law().await;
 }
+
+#[tokio::test]
+async fn pushes_that_wait_behind_a_dead_server_end_with_the_first_ones() {
+    const CALLERS: usize = 5_000;
+    let (mut server, fixture) = own_server().await;
+    server.kill();
+    // Nothing is on the network now but refusals, so the clock can run ahead by itself.
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let mut pushes = JoinSet::new();
+    for _ in 0..CALLERS {
+        let queue = fixture.queue.clone();
+        pushes.spawn(async move { queue.push(Raw::from("x")).await });
+    }
+    let outcomes = pushes.join_all().await;
+    let unavailable = |it: &Result<Pushed, Error>| matches!(it, Err(Error::Unavailable { .. }));
+    assert!(outcomes.iter().all(unavailable), "{:?}", outcomes[0]);
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(20), "the last one was told after {waited:?}");
+}
