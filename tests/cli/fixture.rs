@@ -108,6 +108,13 @@ impl Site {
         wait_for("the end of the server", || !self.is_up());
     }
 
+    /// Where the private server appends its commands.
+    pub(crate) fn append_only_file(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.server_file("appendonlydir").unwrap()).unwrap();
+        let mut paths = files.map(|file| file.unwrap().path());
+        paths.find(|path| path.to_str().unwrap().ends_with(".incr.aof")).unwrap()
+    }
+
     fn server_file(&self, name: &str) -> Option<PathBuf> {
         let mut dirs = std::fs::read_dir(self.data()).ok()?;
         Some(dirs.next()?.ok()?.path().join(name))

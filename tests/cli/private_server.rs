@@ -63,3 +63,35 @@ fn a_server_that_cannot_start_is_told_with_its_log() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("appendonly"), "{run:?}");
 }
+
+#[test]
+fn a_file_that_a_power_loss_cut_within_a_transaction_is_safe_again() {
+    let site = Site::new();
+    site.run(&["push", "q", "kept"]).ok();
+    site.run(&["push", "q", "cut"]).ok();
+    wait_for("the end of the server", || !site.is_up());
+    // The last five bytes are of the `EXEC` that ends the second push.
+    let file = site.append_only_file();
+    let cut = std::fs::metadata(&file).unwrap().len() - 5;
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(cut).unwrap();
+    site.run(&["push", "q", "new"]).ok();
+    wait_for("the end of the server", || !site.is_up());
+    site.run(&["check", "q"]).ok();
+    assert_eq!(site.counts("q")["pushed"], 2, "the second push was undone, and stays so");
+}
+
+#[test]
+fn a_damaged_append_only_file_is_told_and_left_alone() {
+    let site = Site::new();
+    site.run(&["push", "q", "x"]).ok();
+    wait_for("the end of the server", || !site.is_up());
+    let file = site.append_only_file();
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The first byte of the first command.
+    bytes[0] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let run = site.run(&["counts"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("Bad file format reading the append only file"), "{run:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}

@@ -16,33 +16,47 @@ pub(crate) struct TestServer {
     guard: Child,
     dir: TempDir,
     args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+/// What `REDELIVER_TEST_SERVER` names, or else Redis.
+pub(crate) fn program() -> String {
+    std::env::var("REDELIVER_TEST_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
 
 impl TestServer {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_in(&[], args)
+    }
+
+    /// With these variables in the server's environment.
+    pub(crate) fn start_in(env: &[(&str, &str)], args: &[&str]) -> Self {
         let dir = TempDir::with_prefix("rd-test-").unwrap();
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let guard = Self::spawn(dir.path(), &args);
-        let server = Self { guard, dir, args };
+        let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let env: Vec<_> =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let guard = Self::spawn(dir.path(), &args, &env);
+        let server = Self { guard, dir, args, env };
         server.wait();
         server
     }
 
     /// `sh` reads our pipe and kills the server at its end, which comes with our own death; what
     /// the server wrote goes with it, unless a line told that it is wanted again.
-    fn spawn(dir: &Path, args: &Vec<String>) -> Child {
+    fn spawn(dir: &Path, args: &[String], env: &[(String, String)]) -> Child {
         let socket = dir.join("s");
         let script = r#""$@" >"$0/log" 2>&1 & p=$!
             read -r _; told=$?; kill -9 $p; wait $p; [ $told = 0 ] || rm -rf "$0""#;
         Command::new("sh")
             .args(["-c", script])
             .arg(dir)
-            .arg(std::env::var("REDELIVER_TEST_SERVER").unwrap_or_else(|_| "redis-server".into()))
+            .arg(program())
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(socket)
             .arg("--dir")
             .arg(dir)
             .args(args)
+            .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -83,8 +97,12 @@ impl TestServer {
     /// Starts it again on what it has written.
     pub(crate) fn restart(&mut self) {
         std::fs::remove_file(self.dir.path().join("s")).ok();
-        self.guard = Self::spawn(self.dir.path(), &self.args);
+        self.guard = Self::spawn(self.dir.path(), &self.args, &self.env);
         self.wait();
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 
@@ -144,10 +162,18 @@ impl Fixture {
     pub(crate) async fn on(server: &TestServer, policy: Policy) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("q{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let queue =
-            Queue::connect(&server.url(), &name).await.unwrap().with_policy(policy).unwrap();
+        Self::named(&name, server, policy).await
+    }
+
+    pub(crate) async fn named(name: &str, server: &TestServer, policy: Policy) -> Self {
+        let queue = Queue::connect(&server.url(), name).await.unwrap().with_policy(policy).unwrap();
         let redis = server.client().get_connection().unwrap();
         Self { queue, redis: redis.into(), url: server.url() }
+    }
+
+    /// Goes on looking after the server came back.
+    pub(crate) fn reconnect(&self, server: &TestServer) {
+        *self.redis.lock().unwrap() = server.client().get_connection().unwrap();
     }
 
     /// Another client of the same queue, with a connection of its own.

@@ -36,6 +36,8 @@ const MAX_STARTS: u32 = 3;
 /// Unix sockets take 104 to 108 bytes of path.
 const MAX_SOCKET_PATH: usize = 100;
 const LOG_SHOWN: usize = 800;
+/// What the server logs when its file ended within a command or a transaction.
+const CUT: &str = "loaded anyway because aof-load-truncated is enabled";
 
 /// `$0` is the directory, `$1` the socket, the rest is the server's command. Descriptor 9 is the
 /// locked file: it has to stay open in everything that is started here.
@@ -135,7 +137,7 @@ impl Private {
             }
             if held.exists() && self.answers().await? {
                 drop(fs::remove_file(held));
-                return Ok(());
+                return self.rewrite_cut_file().await;
             }
             if let Some(lock) = try_lock(&self.dir.join("lock"))? {
                 if starts == MAX_STARTS {
@@ -164,6 +166,31 @@ impl Private {
             Err(error) if error.is_transient() => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A power loss may cut the file within a transaction. The server reads what is before it, and
+    /// then writes behind what is left of it: at the next start that would come true after all, in
+    /// part and together with what came later. So the file is written anew from the server's memory.
+    async fn rewrite_cut_file(&self) -> Result<()> {
+        if !fs::read_to_string(self.dir.join("server.log"))?.contains(CUT) {
+            return Ok(());
+        }
+        let client = redis::Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let given_up = Instant::now() + PATIENCE;
+        while Instant::now() < given_up {
+            let ask = redis::cmd("INFO").arg("persistence").take();
+            let told: String = ask.query_async(&mut connection).await?;
+            let says = |line| told.lines().any(|told| told == line);
+            if says("aof_rewrites:0") || says("aof_last_bgrewrite_status:err") {
+                // Another process may be faster, or the server too busy: the next look tells.
+                drop(redis::cmd("BGREWRITEAOF").exec_async(&mut connection).await);
+            } else if says("aof_rewrite_in_progress:0") && says("aof_rewrite_scheduled:0") {
+                return Ok(());
+            }
+            sleep(RECHECK).await;
+        }
+        Err(self.failed("cannot rewrite its append-only file, which was cut"))
     }
 
     /// Starts the supervisor in a process group of its own, so that Ctrl-C does not reach it. The
