@@ -36,7 +36,7 @@ impl Plan {
     fn of(id: MessageId, attempt: u64) -> Self {
         let drawn = hash(id.to_string().as_bytes());
         let mut rng = fastrand::Rng::with_seed(drawn ^ attempt);
-        let slack = attempt <= 2 && drawn.is_multiple_of(100);
+        let slack = attempt <= 2 && drawn.is_multiple_of(200);
         let how = match rng.u8(..100) {
             ..80 => How::Ack,
             80..92 => How::Retry,
@@ -108,7 +108,7 @@ pub(crate) async fn work(agent: Agent, end: impl Future<Output = ()>) -> Result<
 }
 
 async fn handle(agent: &Agent, payload: &Raw, context: &Context) -> Result<Outcome> {
-    agent.pass(Point::BeforeHandler);
+    agent.pass(Point::Claimed);
     let (id, attempt, claimed) = (context.id(), context.attempt(), context.claimed_ms());
     let held = Held { id, attempt, claimed, taken: Instant::now() };
     agent.log.note(&held.start(context.failures(), &payload.0))?;
@@ -120,7 +120,8 @@ async fn handle(agent: &Agent, payload: &Raw, context: &Context) -> Result<Outco
     }
     agent.pass(Point::InHandler);
     agent.log.note(&held.settle(plan.how, plan.back_ms))?;
-    agent.pass(Point::BeforeReturn);
+    agent.pass(Point::BeforeSettle);
+    agent.pass_soon(Point::SettleSent);
     assert!(!plan.panics, "as planned");
     Ok(match plan.how {
         How::Ack | How::Extend => Outcome::Ack,
@@ -160,7 +161,7 @@ pub(crate) async fn by_hand(agent: Agent, end: impl Future<Output = ()>) -> Resu
 }
 
 async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<()> {
-    agent.pass(Point::BeforeHandler);
+    agent.pass(Point::Claimed);
     let (id, attempt, claimed) = (delivery.id(), delivery.attempt(), delivery.claimed_ms());
     let held = Held { id, attempt, claimed, taken };
     agent.log.note(&held.start(delivery.failures(), delivery.bytes()))?;
@@ -175,13 +176,15 @@ async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<
     sleep(end.duration_since(Instant::now())).await;
     agent.pass(Point::InHandler);
     agent.log.note(&held.settle(plan.how, plan.back_ms))?;
-    agent.pass(Point::BeforeReturn);
+    agent.pass(Point::BeforeSettle);
+    agent.pass_soon(Point::SettleSent);
     let settled = match plan.how {
         How::Ack | How::Extend => delivery.ack().await,
         How::Retry => delivery.retry_after(plan.back(), "as planned").await.map(Retried::settled),
         How::Bury => delivery.bury("as planned").await,
         How::Release => delivery.release(plan.back()).await,
     };
+    agent.pass(Point::SettleAnswered);
     agent.log.note(&held.settled(plan.how, answer(&settled)))?;
     Ok(())
 }

@@ -6,27 +6,41 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::agent::{Point, Role};
+use crate::proxy::{Port, Proxy};
 
 /// A producer may wait for its last answers.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many deliveries a process handles before it ends itself.
-const LIFE: std::ops::Range<u64> = 20..2_000;
+/// How often a process passes its point before it ends itself there.
+const LIFE: std::ops::Range<u64> = 20..8_000;
 
 struct Place {
     role: Role,
     /// None once it is dismissed.
     child: Option<Child>,
     generation: u64,
+    history: PathBuf,
+    /// Where it ends itself, if it does.
+    point: Option<Point>,
+    _port: Port,
+}
+
+/// A process that was killed, by itself or from outside.
+pub(crate) struct Ended {
+    pub(crate) role: Role,
+    /// Where it would have ended itself, or did.
+    pub(crate) point: Option<Point>,
+    pub(crate) history: PathBuf,
 }
 
 pub(crate) struct Crew {
     places: Vec<Place>,
-    url: String,
+    proxy: Proxy,
     folder: PathBuf,
     /// Of each producer, messages a second.
     rate: u64,
@@ -43,45 +57,47 @@ pub(crate) struct Member {
 }
 
 impl Crew {
-    pub(crate) fn new(url: &str, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
-        let rng = fastrand::Rng::with_seed(seed);
-        let (url, folder) = (url.to_owned(), folder.to_owned());
-        Self { places: Vec::new(), url, folder, rate, mortal, rng }
+    pub(crate) fn new(proxy: Proxy, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
+        let (rng, folder) = (fastrand::Rng::with_seed(seed), folder.to_owned());
+        Self { places: Vec::new(), proxy, folder, rate, mortal, rng }
     }
 
-    pub(crate) fn hire(&mut self, role: Role, count: usize) -> Result<()> {
+    pub(crate) async fn hire(&mut self, role: Role, count: usize) -> Result<()> {
         for _ in 0..count {
-            let place = self.places.len();
-            let child = Some(self.spawn(role, place, 0)?);
-            self.places.push(Place { role, child, generation: 0 });
+            let place = self.spawn(role, self.places.len(), 0).await?;
+            self.places.push(place);
         }
         Ok(())
     }
 
-    fn spawn(&mut self, role: Role, place: usize, generation: u64) -> Result<Child> {
+    async fn spawn(&mut self, role: Role, place: usize, generation: u64) -> Result<Place> {
+        let port = self.proxy.open().await?;
         let history = self.folder.join(format!("{}-{place}-{generation}.ndjson", role.name()));
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["agent", "--role", role.name(), "--url", &self.url]);
-        command.arg("--history").arg(history);
+        command.args(["agent", "--role", role.name(), "--url", &port.url]);
+        command.arg("--history").arg(&history);
         command.args(["--seed", &self.rng.u64(..).to_string()]);
         command.args(["--rate", &self.rate.to_string()]);
-        if self.mortal
-            && let Some((_, point)) = Point::ALL.get(self.rng.usize(..2 * Point::ALL.len()))
-        {
-            command.args(["--die-at", point, "--die-after", &self.rng.u64(LIFE).to_string()]);
+        let points = Point::of(role);
+        let drawn = self.rng.usize(..2 * points.len());
+        let point = points.get(drawn).copied().filter(|_| self.mortal);
+        if let Some(name) = point.and_then(|point| point.to_possible_value()) {
+            command.args(["--die-at", name.get_name()]);
+            command.args(["--die-after", &self.rng.u64(LIFE).to_string()]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         // What it warns of belongs to the run; a planned panic is not worth a line.
         command.stderr(Stdio::null()).kill_on_drop(true).process_group(0);
-        Ok(command.spawn()?)
+        let child = Some(command.spawn()?);
+        Ok(Place { role, child, generation, history, point, _port: port })
     }
 
-    async fn replace(&mut self, place: usize) -> Result<()> {
+    /// Another process takes this place.
+    async fn replace(&mut self, place: usize) -> Result<Ended> {
         let (role, generation) = (self.places[place].role, self.places[place].generation + 1);
-        let child = Some(self.spawn(role, place, generation)?);
-        self.places[place] = Place { role, child, generation };
-        tokio::task::yield_now().await;
-        Ok(())
+        let next = self.spawn(role, place, generation).await?;
+        let Place { point, history, .. } = std::mem::replace(&mut self.places[place], next);
+        Ok(Ended { role, point, history })
     }
 
     /// From now on nobody new ends itself.
@@ -89,30 +105,27 @@ impl Crew {
         self.mortal = false;
     }
 
-    /// Replaces those that ended by themselves, and says how many they were.
-    pub(crate) async fn look_after(&mut self) -> Result<u64> {
-        let mut ended = 0;
+    /// Replaces those that ended by themselves.
+    pub(crate) async fn look_after(&mut self) -> Result<Vec<Ended>> {
+        let mut ended = Vec::new();
         for place in 0..self.places.len() {
             let Some(child) = &mut self.places[place].child else { continue };
             if let Some(status) = child.try_wait()? {
-                let role = self.places[place].role.name();
+                let (role, point) = (self.places[place].role.name(), self.places[place].point);
                 // Whoever ends itself at a point does it by a signal; nobody gives up.
-                ensure!(status.signal().is_some(), "a {role} ended: {status}");
-                ended += 1;
-                self.replace(place).await?;
+                ensure!(point.is_some() && status.signal().is_some(), "a {role} ended: {status}");
+                ended.push(self.replace(place).await?);
             }
         }
         Ok(ended)
     }
 
     /// SIGKILL for one of them; another takes its place at once.
-    pub(crate) async fn kill(&mut self, chosen: usize) -> Result<()> {
+    pub(crate) async fn kill(&mut self, chosen: usize) -> Result<Option<Ended>> {
         let place = chosen % self.places.len();
-        if let Some(child) = &mut self.places[place].child {
-            child.kill().await?;
-            self.replace(place).await?;
-        }
-        Ok(())
+        let Some(child) = &mut self.places[place].child else { return Ok(None) };
+        child.kill().await?;
+        self.replace(place).await.map(Some)
     }
 
     fn signal(&self, member: Member, signal: Signal) {

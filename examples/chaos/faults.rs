@@ -1,24 +1,37 @@
 //! What is done to the run, at random times that one seed decides.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use redeliver::{Queue, Raw};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::agent::LEASE;
-use crate::crew::Crew;
-use crate::proxy::{Net, Proxy};
+use crate::agent::{LEASE, Point, Role};
+use crate::crew::{Crew, Ended};
+use crate::heartbeat::now_ms;
+use crate::history::trouble::TROUBLES;
+use crate::history::{Log, Trouble};
+use crate::producer::millis;
+use crate::proxy::Proxy;
 use crate::server::{PrivateServer, command, insist};
+use crate::wire::Net;
+use crate::{law, orphans};
 
 /// How soon a process that ended by itself is replaced.
-const LOOK_AFTER: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_AFTER: Duration = Duration::from_millis(50);
 const LONGEST_DOWN_MS: u64 = 800;
 const LONGEST_HARM_MS: u64 = 2_000;
+/// After a fault leases that nobody could extend have to end, and pauses of up to 2 s to pass.
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(4);
+/// So many pollers watch the next deadline; the others sleep for so long at most.
+const WATCHERS: usize = 3;
+const POLLERS_SLEEP: Duration = Duration::from_secs(5);
 const NO_MEMORY: &[&str] = &["CONFIG", "SET", "maxmemory", "1"];
 const MEMORY: &[&str] = &["CONFIG", "SET", "maxmemory", "0"];
 /// A server that follows a dead one keeps its data, and refuses writes.
@@ -57,54 +70,118 @@ pub(crate) struct Targets {
     /// Of the server itself, past the proxy.
     pub(crate) url: String,
     pub(crate) proxy: Proxy,
+    pub(crate) queue: Queue<Raw>,
+    /// What the stage itself has to tell of messages, and of troubles.
+    pub(crate) history: Log,
+    troubles: Log,
+    /// When processes that poll have died lately.
+    deaths: StdMutex<Vec<u64>>,
     counts: StdMutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Targets {
-    pub(crate) fn new(crew: Crew, server: PrivateServer, proxy: Proxy) -> Self {
+    pub(crate) fn new(
+        crew: Crew,
+        server: PrivateServer,
+        proxy: Proxy,
+        histories: &Path,
+    ) -> Result<Self> {
         let url = server.url();
-        let (crew, server) = (Mutex::new(crew), Mutex::new(server));
-        Self { crew, server, url, proxy, counts: StdMutex::default() }
+        let history = Log::open(&histories.join("stage.ndjson"))?;
+        let troubles = Log::open(&histories.join("faults").with_extension(TROUBLES))?;
+        let (crew, server, queue) = (Mutex::new(crew), Mutex::new(server), law::queue(&url)?);
+        let (deaths, counts) = (StdMutex::default(), StdMutex::default());
+        Ok(Self { crew, server, url, proxy, queue, history, troubles, deaths, counts })
     }
 
-    fn count(&self, fault: &'static str, by: u64) {
+    pub(crate) fn count(&self, fault: &'static str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(fault).or_default() += by;
+        *counts.entry(fault).or_default() += 1;
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn inject(&self, fault: Fault, mut rng: fastrand::Rng) -> Result<()> {
-        let harm = Duration::from_millis(rng.u64(50..LONGEST_HARM_MS));
-        let struck = match fault {
-            Fault::Kill => {
-                self.crew.lock().await.kill(rng.usize(..)).await?;
-                true
+    /// Notes a fault that was in force from then until now: for a while longer nothing is promised
+    /// about time.
+    pub(crate) fn note_fault(&self, name: &str, from: u64) -> Result<()> {
+        let (name, until) = (name.to_owned(), now_ms() + millis(AFTERMATH));
+        Ok(self.troubles.note(&Trouble::Fault { name, from, until })?)
+    }
+
+    /// Replaces whoever ended, and notes what they held.
+    pub(crate) async fn look_after(self: &Arc<Self>) -> Result<()> {
+        for ended in self.crew.lock().await.look_after().await? {
+            self.count(ended.point.map_or("kill", Point::name));
+            self.note_death(ended)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn kill(self: &Arc<Self>, rng: &mut fastrand::Rng) -> Result<()> {
+        if let Some(ended) = self.crew.lock().await.kill(rng.usize(..)).await? {
+            self.count("kill");
+            self.note_death(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what the dead one held, and when it was one of too many. While the server is down nobody
+    /// can tell; such orphans are not measured.
+    fn note_death(self: &Arc<Self>, ended: Ended) -> Result<()> {
+        let targets = Arc::clone(self);
+        tokio::spawn(async move {
+            orphans::note(&targets.queue, &ended.history, &targets.history).await.ok();
+        });
+        if matches!(ended.role, Role::Poller | Role::Worker) {
+            let (now, sleep) = (now_ms(), millis(POLLERS_SLEEP));
+            let mut deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+            deaths.retain(|death| now - death <= sleep);
+            deaths.push(now);
+            if deaths.len() >= WATCHERS {
+                let from = now - millis(2 * LOOK_AFTER);
+                self.troubles.note(&Trouble::Unwatched { from, until: now + sleep })?;
             }
+        }
+        Ok(())
+    }
+
+    async fn inject(self: Arc<Self>, fault: Fault, mut rng: fastrand::Rng) -> Result<()> {
+        let harm = Duration::from_millis(rng.u64(50..LONGEST_HARM_MS));
+        let from = now_ms();
+        let name = match fault {
+            Fault::Kill => return self.kill(&mut rng).await,
+            Fault::Net => self.net(&mut rng, harm).await,
+            _ => name(fault),
+        };
+        let struck = match fault {
             Fault::Stop => {
                 self.stop(rng.usize(..), LEASE.mul_f64(1.1 + rng.f64())).await;
                 true
             }
             Fault::Server => {
-                let down = Duration::from_millis(rng.u64(..LONGEST_DOWN_MS));
-                self.server.lock().await.kill_and_restart(down).await?;
+                self.restart(&mut rng).await?;
                 true
             }
             Fault::Flush => self.tell(&["SCRIPT", "FLUSH"]).await,
             Fault::Clients => self.tell(&["CLIENT", "KILL", "TYPE", "normal"]).await,
-            Fault::Pause => self.tell(&["CLIENT", "PAUSE", &harm.as_millis().to_string()]).await,
+            Fault::Pause => {
+                let struck = self.tell(&["CLIENT", "PAUSE", &millis(harm).to_string()]).await;
+                sleep(harm).await;
+                struck
+            }
             Fault::Memory => self.between(NO_MEMORY, MEMORY, harm).await?,
             Fault::Readonly => self.between(FOLLOW, LEAD, harm).await?,
-            Fault::Net => {
-                let done = self.net(&mut rng, harm).await;
-                self.count(done, 1);
-                return Ok(());
-            }
+            Fault::Kill | Fault::Net => true,
         };
-        self.count(if struck { name(fault) } else { "unreached" }, 1);
-        Ok(())
+        self.count(if struck { name } else { "unreached" });
+        self.note_fault(name, from)
+    }
+
+    pub(crate) async fn restart(&self, rng: &mut fastrand::Rng) -> Result<()> {
+        let down = Duration::from_millis(rng.u64(..LONGEST_DOWN_MS));
+        self.server.lock().await.kill_and_restart(down).await
     }
 
     async fn stop(&self, chosen: usize, harm: Duration) {
@@ -149,37 +226,35 @@ fn name(fault: Fault) -> &'static str {
     }
 }
 
-/// Injects faults for so long, several at a time where they take their time, and waits until all
-/// of them have healed.
+/// Injects faults until then, several at a time where they take their time, and waits until all of
+/// them have healed.
 pub(crate) async fn storm(
     targets: &Arc<Targets>,
     faults: &[Fault],
-    (length, every): (Duration, Duration),
-    seed: u64,
+    (end, every): (Instant, Duration),
+    rng: &mut fastrand::Rng,
 ) -> Result<()> {
-    let end = Instant::now() + length;
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let mut under_way = JoinSet::new();
+    let (mut under_way, from) = (JoinSet::new(), now_ms());
     let mut next = Instant::now() + every;
     while Instant::now() < end {
         sleep(LOOK_AFTER).await;
-        let ended = targets.crew.lock().await.look_after().await?;
-        if ended > 0 {
-            targets.count("kill_at_point", ended);
-        }
+        targets.look_after().await?;
         while let Some(done) = under_way.try_join_next() {
             done??;
         }
         if !faults.is_empty() && Instant::now() >= next {
             next = Instant::now() + every.mul_f64(2.0 * rng.f64());
-            let (fault, rng, targets) =
-                (faults[rng.usize(..faults.len())], rng.fork(), Arc::clone(targets));
-            under_way.spawn(async move { targets.inject(fault, rng).await });
+            let fault = faults[rng.usize(..faults.len())];
+            under_way.spawn(Arc::clone(targets).inject(fault, rng.fork()));
         }
     }
     while let Some(done) = under_way.join_next().await {
         done??;
     }
     targets.proxy.mend();
+    if faults.contains(&Fault::Net) {
+        // Connections that were cut or half open stayed so until now.
+        targets.note_fault("net", from)?;
+    }
     Ok(())
 }

@@ -13,16 +13,22 @@
 mod agent;
 mod consumer;
 mod crew;
+mod drills;
 mod faults;
+mod heartbeat;
 #[path = "../../tests/system/history/mod.rs"]
 mod history;
+mod judge;
 mod law;
+mod orphans;
 mod producer;
 mod proxy;
 mod report;
 mod server;
 mod stage;
+mod wire;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,20 +37,26 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use agent::AgentArgs;
 use faults::Fault;
+use judge::CheckArgs;
+
+/// Where files are kept in memory, on systems that have it.
+const MEMORY: &str = "/dev/shm";
 
 #[derive(Debug, Parser)]
 #[command(about, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    agent: Option<Hidden>,
+    other: Option<Other>,
     #[command(flatten)]
     run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Other {
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Judges histories without a run: kept ones, or made up ones with known violations.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,18 +73,28 @@ struct RunArgs {
     /// Draws the faults and their times; a random one is told.
     #[arg(long)]
     seed: Option<u64>,
-    /// A list of kill, stop, server, flush, clients, pause, memory, readonly, net; or all, or none.
-    #[arg(long, default_value = "all")]
+    /// A list of them, or all, or none:
+    /// kill (SIGKILL for processes, from outside and by themselves at named points),
+    /// stop (SIGSTOP beyond the lease, then resumed),
+    /// server (SIGKILL for the server, then a restart on its append-only file),
+    /// flush (SCRIPT FLUSH), clients (CLIENT KILL for all of them), pause (CLIENT PAUSE),
+    /// memory (maxmemory reached), readonly (a replica for a while),
+    /// net (requests or replies cut off, half-open, delayed or split connections).
+    #[arg(long, default_value = "all", verbatim_doc_comment)]
     faults: String,
     /// One fault in so many ms, on average.
     #[arg(long, default_value_t = 500)]
     every: u64,
     /// Messages a second.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 4_000)]
     rate: u64,
-    /// With `everysec` a killed server may lose what it had confirmed while its disk was slow.
     #[arg(long, default_value = "always", value_parser = ["always", "everysec"])]
     appendfsync: String,
+    /// Below which folder the server writes: by default in memory. A kill leaves what was written,
+    /// only a power cut asks the disk. With `everysec` the server holds writes back while its disk
+    /// is at a sync, so on a slow disk a kill takes what was confirmed within the last second or two.
+    #[arg(long, value_name = "FOLDER")]
+    store: Option<PathBuf>,
     /// How the result is shown, as the last line.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -93,6 +115,11 @@ impl RunArgs {
         }
     }
 
+    fn store(&self) -> PathBuf {
+        let memory = || Some(PathBuf::from(MEMORY)).filter(|it| it.is_dir());
+        self.store.clone().or_else(memory).unwrap_or_else(std::env::temp_dir)
+    }
+
     fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
@@ -103,8 +130,9 @@ fn main() -> Result<ExitCode> {
     // A child's death signal comes when the thread ends that started it: all start here.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build()?;
-    match cli.agent {
-        Some(Hidden::Agent(args)) => {
+    match cli.other {
+        Some(Other::Check(args)) => judge::run(&args),
+        Some(Other::Agent(args)) => {
             runtime.block_on(agent::run(args))?;
             runtime.shutdown_background();
             Ok(ExitCode::SUCCESS)

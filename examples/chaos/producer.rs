@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Agent, hash};
+use crate::agent::{Agent, Point, hash};
 use crate::history::{Answer, Event};
 
 /// Tasks that push, each one message at a time.
@@ -111,7 +111,11 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, rng: &mut fastrand::Rng) -> 
     }
     let at = clock.read().await.at_least();
     agent.log.note(&Event::Push { id, at, delay, max, hash })?;
-    let answer = match agent.queue.push(message).await {
+    agent.pass(Point::BeforePush);
+    agent.pass_soon(Point::PushSent);
+    let pushed = agent.queue.push(message).await;
+    agent.pass(Point::PushAnswered);
+    let answer = match pushed {
         Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
         // After a first try whose answer was lost, another message may have the key by now.
         Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,

@@ -5,10 +5,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 use serde::Serialize;
 
+use crate::agent::Point;
 use crate::history::Verdict;
 use crate::history::check::Summary;
+use crate::history::times::Figures;
 use crate::law::Law;
 use crate::stage::Recovery;
 use crate::{Format, RunArgs};
@@ -19,19 +22,29 @@ pub(crate) struct Report {
     pub(crate) recovery: Recovery,
     pub(crate) audit: redeliver::Report,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    pub(crate) half_open: Figures,
+    pub(crate) restarts: Figures,
 }
 
 /// The last line.
 #[derive(Serialize)]
 struct Line<'a> {
+    seed: u64,
+    seconds: u64,
+    appendfsync: &'a str,
     messages: u64,
-    faults: &'a BTreeMap<&'static str, u64>,
+    faults: u64,
+    process_kills: u64,
+    server_kills: u64,
+    by_fault: &'a BTreeMap<&'static str, u64>,
     events: u64,
+    ok: u64,
     lost: u64,
     overlap: u64,
     phantom: u64,
     corrupt: u64,
     early: u64,
+    late: u64,
     zombie: u64,
     over_attempt: u64,
     premature_dead: u64,
@@ -47,8 +60,12 @@ struct Line<'a> {
     outstanding: u64,
     damaged: u64,
     recovery_ms: u128,
+    takeover: &'a Figures,
+    half_open: &'a Figures,
+    restart: &'a Figures,
     law_samples: u64,
     law_broken: u64,
+    busy_samples: u64,
     verdict: &'static str,
 }
 
@@ -58,19 +75,36 @@ impl Report {
             && self.law.broken == 0
             && self.audit.is_clean()
             && self.recovery.counts.outstanding() == 0
+            && self.half_open.pass()
+            && self.restarts.pass()
     }
 
-    fn line(&self) -> Line<'_> {
+    /// Processes killed from outside and by themselves.
+    fn process_kills(&self) -> u64 {
+        let points = Point::value_variants().iter().map(|point| point.name());
+        points.chain(["kill"]).filter_map(|name| self.faults.get(name)).sum()
+    }
+
+    fn line<'a>(&'a self, args: &'a RunArgs, seed: u64, takeover: &'a Figures) -> Line<'a> {
         let count = |verdict| self.summary.count(verdict);
+        let struck = self.faults.iter().filter(|(name, _)| **name != "unreached");
         Line {
+            seed,
+            seconds: args.seconds,
+            appendfsync: &args.appendfsync,
             messages: self.summary.messages,
-            faults: &self.faults,
+            faults: struck.map(|(_, count)| count).sum(),
+            process_kills: self.process_kills(),
+            server_kills: self.faults.get("server").copied().unwrap_or(0),
+            by_fault: &self.faults,
             events: self.summary.events,
+            ok: count(Verdict::Ok),
             lost: count(Verdict::Lost),
             overlap: count(Verdict::Overlap),
             phantom: count(Verdict::Phantom),
             corrupt: count(Verdict::Corrupt),
             early: count(Verdict::Early),
+            late: count(Verdict::Late),
             zombie: count(Verdict::Zombie),
             over_attempt: count(Verdict::OverAttempt),
             premature_dead: count(Verdict::PrematureDead),
@@ -86,14 +120,18 @@ impl Report {
             outstanding: self.recovery.counts.outstanding(),
             damaged: self.audit.damaged,
             recovery_ms: self.recovery.took.as_millis(),
+            takeover,
+            half_open: &self.half_open,
+            restart: &self.restarts,
             law_samples: self.law.samples,
             law_broken: self.law.broken,
+            busy_samples: self.law.busy,
             verdict: if self.passes() { "pass" } else { "fail" },
         }
     }
 
     /// Shows it, and says whether all is as promised.
-    pub(crate) fn show(&self, format: Format) -> Result<bool> {
+    pub(crate) fn show(&self, args: &RunArgs, seed: u64) -> Result<bool> {
         for (verdict, id) in &self.summary.shown {
             tell(&format!("{verdict:?}: {id}"));
         }
@@ -103,11 +141,13 @@ impl Report {
         for (id, damage) in &self.audit.damage {
             tell(&format!("{damage:?}: {id}"));
         }
-        let line = serde_json::to_value(self.line())?;
+        let takeover = self.summary.takeovers.figures();
+        let line = self.line(args, seed, &takeover);
         let mut out = io::stdout().lock();
-        match format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(&self.line())?)?,
+        match args.output {
+            Format::Json => writeln!(out, "{}", serde_json::to_string(&line)?)?,
             Format::Text => {
+                let line = serde_json::to_value(line)?;
                 for (name, value) in line.as_object().into_iter().flatten() {
                     writeln!(out, "{name:>24}  {value}")?;
                 }

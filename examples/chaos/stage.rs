@@ -1,6 +1,8 @@
-//! The phases of a run: storm, recovery, judgement.
+//! The phases of a run: storms with drills between them, recovery, judgement.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +14,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{LEASE, Role, hash};
 use crate::crew::Crew;
+use crate::drills::{self, Drills};
 use crate::faults::{Fault, HEAL, Targets, storm};
 use crate::history::check::check;
+use crate::history::trouble::Troubles;
 use crate::history::{Event, Log};
 use crate::law::{self, Law};
 use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::server::{PrivateServer, insist};
-use crate::{RunArgs, report};
+use crate::{RunArgs, heartbeat, report};
 
 const CREW: [(Role, usize); 4] =
     [(Role::Poller, 2), (Role::Worker, 3), (Role::Hand, 2), (Role::Producer, 2)];
+/// Between two rounds of drills; a run of a minute has one of each.
+const STORM: Duration = Duration::from_secs(15);
 /// After the last lease has ended: a poller's longest sleep, and a claim whose answer gets lost.
 const SPARE: Duration = Duration::from_secs(10);
 /// What the slowest crew handles, with every message failing a few times.
@@ -34,9 +40,10 @@ pub(crate) async fn run(args: &RunArgs) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let dir = tempfile::Builder::new().prefix("rd-chaos-").tempdir()?;
     report::announce(args, seed, dir.path());
+    heartbeat::start(&histories(dir.path())?.join("stage"))?;
     let ran = play(args, seed, dir.path()).await;
     let passed = match &ran {
-        Ok(report) => report.show(args.output)?,
+        Ok(report) => report.show(args, seed)?,
         Err(_) => false,
     };
     if args.keep || !passed {
@@ -45,29 +52,44 @@ pub(crate) async fn run(args: &RunArgs) -> Result<ExitCode> {
     ran.map(|_| if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn histories(dir: &Path) -> io::Result<PathBuf> {
+    let histories = dir.join("history");
+    fs::create_dir_all(&histories)?;
+    Ok(histories)
+}
+
 async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
-    let (faults, histories) = (args.faults()?, dir.join("history"));
-    std::fs::create_dir(&histories)?;
-    let server = PrivateServer::start(dir, &args.appendfsync).await?;
-    let proxy = Proxy::start(server.socket()).await?;
+    let (faults, histories) = (args.faults()?, histories(dir)?);
+    let store = tempfile::Builder::new().prefix("rd-chaos-").tempdir_in(args.store())?;
+    let server = PrivateServer::start(store.path(), &args.appendfsync).await?;
+    let proxy = Proxy::new(server.socket());
     let producers = CREW.iter().filter(|(role, _)| *role == Role::Producer);
     let rate = args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>();
     let mortal = faults.contains(&Fault::Kill);
-    let mut crew = Crew::new(proxy.url(), &histories, rate, mortal, seed);
+    let mut crew = Crew::new(proxy.clone(), &histories, rate, mortal, seed);
     for (role, count) in CREW {
-        crew.hire(role, count)?;
+        crew.hire(role, count).await?;
     }
-    let targets = Arc::new(Targets::new(crew, server, proxy));
-    let (url, stop) = (targets.url.clone(), CancellationToken::new());
-    let sampling = tokio::spawn(law::sample(url.clone(), stop.clone()));
+    let targets = Arc::new(Targets::new(crew, server, proxy, &histories)?);
+    let stop = CancellationToken::new();
+    let sampling = law::sample(targets.url.clone(), histories.clone(), stop.clone());
+    let sampling = tokio::spawn(sampling);
 
-    storm(&targets, &faults, (args.length(), Duration::from_millis(args.every)), seed).await?;
+    let mut drills = Drills::default();
+    let (end, mut rng) = (Instant::now() + args.length(), fastrand::Rng::with_seed(seed));
+    while Instant::now() < end {
+        let until = end.min(Instant::now() + STORM);
+        let every = Duration::from_millis(args.every);
+        storm(&targets, &faults, (until, every), &mut rng).await?;
+        if Instant::now() + drills::LENGTH < end {
+            drills.run(&targets, &faults, &mut rng).await?;
+        }
+    }
 
-    let queue = law::queue(&url)?;
-    let recovery = recover(&targets, &queue).await?;
+    let recovery = recover(&targets).await?;
     stop.cancel();
     let law = sampling.await??;
-    judge(&queue, &histories, &targets, (law, recovery)).await
+    judge(&histories, &targets, (law, recovery, drills)).await
 }
 
 /// How long it took until nothing was outstanding, and what was there at the end.
@@ -77,7 +99,8 @@ pub(crate) struct Recovery {
 }
 
 /// All is healed, nothing more is pushed: what is left has to be handled in a bounded time.
-async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
+async fn recover(targets: &Arc<Targets>) -> Result<Recovery> {
+    let queue = &targets.queue;
     for words in HEAL {
         insist(&targets.url, words).await?;
     }
@@ -88,7 +111,7 @@ async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
     let draining = Duration::from_secs(counts.outstanding() / DRAINED_PER_SECOND);
     let patience = 2 * LEASE + SPARE + draining;
     while counts.outstanding() > 0 && begun.elapsed() < patience {
-        targets.crew.lock().await.look_after().await?;
+        targets.look_after().await?;
         sleep(LOOK_EVERY).await;
         counts = queue.counts().await?;
     }
@@ -98,15 +121,17 @@ async fn recover(targets: &Targets, queue: &Queue<Raw>) -> Result<Recovery> {
 }
 
 async fn judge(
-    queue: &Queue<Raw>,
     histories: &Path,
     targets: &Targets,
-    (law, recovery): (Law, Recovery),
+    (law, recovery, drills): (Law, Recovery, Drills),
 ) -> Result<Report> {
-    let audit = queue.check(|_| {}).await?;
-    note_dead(queue, &Log::open(&histories.join("end.ndjson"))?).await?;
+    let audit = targets.queue.check(|_| {}).await?;
+    note_dead(&targets.queue, &targets.history).await?;
+    let troubles = Troubles::read(histories)?;
     let summary = check(histories).context("the histories cannot be read")?;
-    Ok(Report { summary, law, recovery, audit, faults: targets.counts() })
+    let (half_open, restarts) = drills.judge(&troubles);
+    let faults = targets.counts();
+    Ok(Report { summary, law, recovery, audit, faults, half_open, restarts })
 }
 
 /// What rests in the dead letters belongs to the history.

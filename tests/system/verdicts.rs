@@ -1,14 +1,16 @@
 //! The checker itself: one history for each verdict, each told apart.
 
 use std::fs;
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
 use redeliver::MessageId;
+use serde::Serialize;
 
-use crate::history::check::{check, check_in};
-use crate::history::{Answer, Event, How, Log, Verdict};
+use crate::history::check::{check, check_by};
+use crate::history::synthetic::{self, PLANTED};
+use crate::history::{Answer, Event, How, Log, Trouble, Verdict};
 
 const LEASE: u64 = 1_000;
 const HASH: u64 = 7;
@@ -69,10 +71,10 @@ impl Story {
     }
 }
 
-fn write(folder: &Path, file: &str, events: &[Event]) {
+fn write(folder: &Path, file: &str, lines: &[impl Serialize]) {
     let log = Log::open(&folder.join(file)).unwrap();
-    for event in events {
-        log.note(event).unwrap();
+    for line in lines {
+        log.note(line).unwrap();
     }
 }
 
@@ -230,40 +232,90 @@ fn a_torn_last_line_is_passed_over_and_any_other_one_is_not() {
     assert!(summary.unreadable == 1 && !summary.passes());
 }
 
-/// Five lines for each message; every thousandth message is lost.
-fn synthesize(file: &Path, messages: u64) {
-    let mut lines = BufWriter::new(fs::File::create(file).unwrap());
-    for number in 0..messages {
-        let story = Story::confirmed();
-        let story = if number % 1_000 == 0 { story } else { story.start(1, 1_100).ack(1_150) };
-        for event in story.events {
-            serde_json::to_writer(&mut lines, &event).unwrap();
-            lines.write_all(b"\n").unwrap();
-        }
-    }
-    lines.flush().unwrap();
-}
-
-#[track_caller]
-fn judged_many(messages: u64, passes: &[u64]) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.ndjson");
-    synthesize(&file, messages);
-    for &passes in passes {
-        let begun = Instant::now();
-        let summary = check_in(std::slice::from_ref(&file), passes).unwrap();
-        eprintln!("{messages} messages in {passes} passes: {:?}", begun.elapsed());
-        let lost = messages / 1_000;
-        assert_eq!((summary.messages, summary.count(Verdict::Lost)), (messages, lost));
-        assert_eq!(summary.count(Verdict::Ok), messages - lost);
-        assert_eq!(summary.events, 5 * (messages - lost) + 2 * lost);
-    }
-}
-
 /// With `REDELIVER_HISTORY_MESSAGES` of 1,000,000 it takes half a minute without optimization.
 #[test]
-fn many_messages_are_judged_in_passes_just_as_in_one() {
+fn every_planted_verdict_is_found_and_no_other_one() {
     let told = std::env::var("REDELIVER_HISTORY_MESSAGES");
-    let messages = told.map_or(20_000, |messages| messages.parse().unwrap());
-    judged_many(messages, &[1, 3]);
+    let messages = told.map_or(20_500, |messages| messages.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(folder.path(), messages).unwrap();
+    // In one piece, and dealt out to many files.
+    for bucket in [u64::MAX, 100_000] {
+        let begun = Instant::now();
+        let summary = check_by(folder.path(), bucket).unwrap();
+        eprintln!("{messages} messages, {bucket} bytes at a time: {:?}", begun.elapsed());
+        assert_eq!((summary.messages, summary.unreadable), (messages, 0));
+        for verdict in PLANTED {
+            assert_eq!(
+                summary.count(verdict),
+                synthetic::planted(messages, verdict),
+                "{verdict:?}"
+            );
+        }
+    }
+}
+
+fn fault(from: u64, until: u64) -> Trouble {
+    Trouble::Fault { name: "server".to_owned(), from, until }
+}
+
+#[test]
+fn a_delivery_long_after_its_time_is_late() {
+    judged(&Story::confirmed().start(1, 7_111).ack(7_200), Verdict::Late);
+    judged(&Story::confirmed().start(1, 7_110).ack(7_200), Verdict::Ok);
+    let expired = Story::confirmed().start(1, 1_100).settle(How::Ack, 1_150, 0, None);
+    judged(&expired.start(2, 8_200).ack(8_300), Verdict::Late);
+    let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 5_000, None);
+    judged(&retried.start(2, 12_000).ack(12_100), Verdict::Ok);
+    let retried = Story::confirmed().start(1, 1_100).settle(How::Retry, 1_150, 5_000, None);
+    judged(&retried.start(2, 12_200).ack(12_300), Verdict::Late);
+    // Whoever does not know when a push happened does not know when it was due.
+    judged(&Story::pushed(None).start(1, 60_000).ack(60_100), Verdict::Recovered);
+}
+
+#[test]
+fn only_a_long_stretch_of_calm_makes_late() {
+    let late = || Story::confirmed().start(1, 20_000).ack(20_100);
+    let judged_under = |troubles: &[Trouble], expected| {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.ndjson", &late().events);
+        write(folder.path(), "a.troubles", troubles);
+        let summary = check(folder.path()).unwrap();
+        assert_eq!(summary.verdicts.into_iter().collect::<Vec<_>>(), [(expected, 1)]);
+    };
+    judged_under(&[fault(500, 1_500), fault(19_990, 30_000)], Verdict::Late);
+    judged_under(&[fault(7_000, 14_000)], Verdict::Ok);
+    judged_under(&[fault(7_000, 7_001), fault(13_000, 14_001)], Verdict::Ok);
+    judged_under(&[fault(7_000, 13_900)], Verdict::Late);
+    let starved = Trouble::Starved { from: 14_000, until: 15_000 };
+    judged_under(&[fault(7_000, 13_900), starved], Verdict::Ok);
+    let busy = Trouble::Busy { from: 0, until: 20_000 };
+    judged_under(&[busy], Verdict::Ok);
+}
+
+#[test]
+fn what_a_killed_process_held_is_measured_from_the_end_of_its_lease() {
+    let figures = |next: u64, troubles: &[Trouble]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut story = Story::confirmed().start(1, 1_100);
+        story.events.push(Event::Orphan { id: story.id, attempt: 1, deadline: 2_400 });
+        write(folder.path(), "a.ndjson", &story.start(2, next).ack(next + 10).events);
+        write(folder.path(), "a.troubles", troubles);
+        let summary = check(folder.path()).unwrap();
+        (summary.passes(), serde_json::to_value(summary.takeovers.figures()).unwrap())
+    };
+    let told = |cases: u64, over: u64, excused: u64, ms: u64| {
+        serde_json::json!({
+            "cases": cases, "over": over, "excused": excused,
+            "bound_ms": 100, "p99_ms": ms, "max_ms": ms,
+        })
+    };
+    assert_eq!(figures(2_500, &[]), (true, told(1, 0, 0, 100)));
+    assert_eq!(figures(2_501, &[]), (false, told(1, 1, 0, 101)));
+    assert_eq!(figures(2_501, &[fault(2_450, 2_460)]), (true, told(0, 0, 1, 0)));
+    let unwatched = [Trouble::Unwatched { from: 1_000, until: 2_401 }];
+    assert_eq!(figures(2_501, &unwatched), (true, told(0, 0, 1, 0)));
+    let starved = |until| [Trouble::Starved { from: 2_450, until }];
+    assert_eq!(figures(2_501, &starved(2_451)), (true, told(0, 0, 1, 0)));
+    assert_eq!(figures(2_600, &starved(2_500)), (false, told(1, 1, 0, 200)));
 }

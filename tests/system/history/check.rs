@@ -3,23 +3,28 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use redeliver::MessageId;
 
 use super::judge::Story;
+use super::lateness::TAKEOVER_MS;
+use super::times::Times;
+use super::trouble::Troubles;
 use super::{Event, Verdict};
 
-/// Histories of this size are judged at a time, in about four times as much memory.
-const PASS_BYTES: u64 = 512 * 1024 * 1024;
+/// So much is judged at a time, in about three times as much memory.
+const BUCKET_BYTES: u64 = 64 * 1024 * 1024;
+/// Files that are open at a time; 1,024 are allowed by default.
+const MAX_BUCKETS: u64 = 512;
 /// Messages shown for each verdict that fails.
 const MAX_SHOWN: usize = 5;
 const ID: &[u8] = br#""id":""#;
 const ID_LENGTH: usize = 26;
 
 /// The verdicts on all messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) messages: u64,
     pub(crate) events: u64,
@@ -28,19 +33,37 @@ pub(crate) struct Summary {
     pub(crate) verdicts: BTreeMap<Verdict, u64>,
     /// Some of the messages that fail.
     pub(crate) shown: Vec<(Verdict, MessageId)>,
+    /// From the end of a killed holder's lease to the next claim.
+    pub(crate) takeovers: Times,
 }
 
 impl Summary {
+    fn new() -> Self {
+        Self {
+            messages: 0,
+            events: 0,
+            unreadable: 0,
+            verdicts: BTreeMap::new(),
+            shown: Vec::new(),
+            takeovers: Times::within(TAKEOVER_MS),
+        }
+    }
+
     pub(crate) fn count(&self, verdict: Verdict) -> u64 {
         self.verdicts.get(&verdict).copied().unwrap_or(0)
     }
 
     pub(crate) fn passes(&self) -> bool {
-        self.unreadable == 0 && self.verdicts.keys().all(|verdict| verdict.is_allowed())
+        self.unreadable == 0
+            && self.verdicts.keys().all(|verdict| verdict.is_allowed())
+            && self.takeovers.figures().pass()
     }
 
-    fn judge(&mut self, id: MessageId, story: Story) {
-        let verdict = story.verdict();
+    fn judge(&mut self, id: MessageId, mut story: Story, troubles: &Troubles) {
+        story.close();
+        story.takeovers(troubles, &mut self.takeovers);
+        let late = if story.is_late(troubles) { Verdict::Late } else { Verdict::Ok };
+        let verdict = story.verdict().max(late);
         self.messages += 1;
         let count = self.verdicts.entry(verdict).or_default();
         *count += 1;
@@ -48,37 +71,48 @@ impl Summary {
             self.shown.push((verdict, id));
         }
     }
+
+    /// Judges the messages whose events are all in these files.
+    fn judge_all(&mut self, files: &[PathBuf], troubles: &Troubles) -> io::Result<()> {
+        let mut stories: HashMap<MessageId, Story> = HashMap::new();
+        for file in files {
+            read(file, |line| {
+                match serde_json::from_slice::<Event>(line) {
+                    Ok(event) => {
+                        self.events += 1;
+                        stories.entry(event.id()).or_default().note(&event);
+                    }
+                    Err(_) => self.unreadable += 1,
+                }
+                Ok(())
+            })?;
+        }
+        for (id, story) in stories {
+            self.judge(id, story, troubles);
+        }
+        Ok(())
+    }
 }
 
 /// Judges what the history files of a folder tell.
 pub(crate) fn check(folder: &Path) -> io::Result<Summary> {
-    let files = histories(folder)?;
-    let bytes: u64 =
-        files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.len()).sum();
-    check_in(&files, bytes.div_ceil(PASS_BYTES).max(1))
+    check_by(folder, BUCKET_BYTES)
 }
 
-/// Each pass reads all files and judges its share of the messages.
-pub(crate) fn check_in(files: &[PathBuf], passes: u64) -> io::Result<Summary> {
-    let mut summary = Summary::default();
-    for pass in 0..passes {
-        let mut stories: HashMap<MessageId, Story> = HashMap::new();
-        for file in files {
-            read(file, |line| {
-                if passes > 1 && share_of(line) % passes != pass {
-                    return;
-                }
-                match serde_json::from_slice::<Event>(line) {
-                    Ok(event) => {
-                        summary.events += 1;
-                        stories.entry(event.id()).or_default().note(&event);
-                    }
-                    Err(_) => summary.unreadable += 1,
-                }
-            })?;
-        }
-        for (id, story) in stories {
-            summary.judge(id, story);
+/// Histories that are longer than `bucket` bytes are first dealt out by message to so many files
+/// that each is about as long as that; then each file is judged by itself.
+pub(crate) fn check_by(folder: &Path, bucket: u64) -> io::Result<Summary> {
+    let (files, troubles) = (histories(folder)?, Troubles::read(folder)?);
+    let sizes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|it| it.len());
+    let buckets = sizes.sum::<u64>().div_ceil(bucket).clamp(1, MAX_BUCKETS);
+    let mut summary = Summary::new();
+    if buckets == 1 {
+        summary.judge_all(&files, &troubles)?;
+    } else {
+        let dealt = tempfile::tempdir_in(folder)?;
+        for bucket in deal(&files, dealt.path(), buckets)? {
+            summary.judge_all(std::slice::from_ref(&bucket), &troubles)?;
+            fs::remove_file(bucket)?;
         }
     }
     summary.shown.sort_unstable();
@@ -97,22 +131,40 @@ fn histories(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Deals the lines out: all lines of one message to one file.
+fn deal(files: &[PathBuf], folder: &Path, buckets: u64) -> io::Result<Vec<PathBuf>> {
+    let paths: Vec<_> = (0..buckets).map(|number| folder.join(number.to_string())).collect();
+    let open = |path: &PathBuf| Ok(BufWriter::new(File::create(path)?));
+    let mut writers = paths.iter().map(open).collect::<io::Result<Vec<_>>>()?;
+    for file in files {
+        read(file, |line| {
+            let bucket = usize::try_from(hash_of(line) % buckets).map_err(io::Error::other)?;
+            writers[bucket].write_all(line)?;
+            writers[bucket].write_all(b"\n")
+        })?;
+    }
+    for writer in &mut writers {
+        writer.flush()?;
+    }
+    Ok(paths)
+}
+
 /// The last line of a killed process may be torn: what it announced was not begun.
-fn read(file: &Path, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+fn read(file: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1024 * 1024, File::open(file)?);
     let mut line = Vec::new();
     loop {
         line.clear();
         reader.read_until(b'\n', &mut line)?;
         match line.strip_suffix(b"\n") {
-            Some(line) => take(line),
+            Some(line) => take(line)?,
             None => return Ok(()),
         }
     }
 }
 
-/// Which share of the messages a line belongs to, without reading the whole of it.
-fn share_of(line: &[u8]) -> u64 {
+/// Which message a line belongs to, without reading the whole of it.
+fn hash_of(line: &[u8]) -> u64 {
     let start = line.windows(ID.len()).position(|window| window == ID).unwrap_or(0) + ID.len();
     let mut hasher = DefaultHasher::new();
     line.get(start..start + ID_LENGTH).hash(&mut hasher);

@@ -53,6 +53,13 @@ pub(crate) enum Event {
         how: How,
         answer: Answer,
     },
+    /// The holder was killed; its lease ends at `deadline`, the server says.
+    Orphan {
+        #[serde(deserialize_with = "id")]
+        id: MessageId,
+        attempt: u64,
+        deadline: u64,
+    },
     /// A dead letter at the end of the run.
     Dead {
         #[serde(deserialize_with = "id")]
@@ -72,6 +79,7 @@ impl Event {
             | Self::Start { id, .. }
             | Self::Settle { id, .. }
             | Self::Settled { id, .. }
+            | Self::Orphan { id, .. }
             | Self::Dead { id, .. } => *id,
         }
     }

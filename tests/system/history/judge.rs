@@ -25,6 +25,8 @@ pub(crate) enum Verdict {
     DuplicatedAfterExpiry,
     /// A push was repeated after its message had come and gone, before the producer got an answer.
     PushedAgain,
+    /// Delivered long after it was due or its lease had ended, while nothing excused it.
+    Late,
     /// Neither acknowledged nor dead, and not there.
     Lost,
     /// Dead with failures left, and nobody buried it.
@@ -47,45 +49,54 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     pub(crate) fn is_allowed(self) -> bool {
-        self < Self::Lost
+        self < Self::Late
     }
 }
 
 /// What is known of one message.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
-    push: Option<Push>,
-    answer: Option<(Answer, u64)>,
-    deliveries: Vec<Delivery>,
+    pub(super) push: Option<Push>,
+    pub(super) answer: Option<(Answer, u64)>,
+    pub(super) deliveries: Vec<Delivery>,
     settles: Vec<Settle>,
     settled: Vec<(u64, u64, How, Answer)>,
+    pub(super) orphans: Vec<Orphan>,
     dead: Option<Dead>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Push {
+pub(super) struct Push {
     due: u64,
+    pub(super) delay: u64,
     max: u64,
     hash: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Delivery {
-    claimed: u64,
-    attempt: u64,
-    deadline: u64,
+pub(super) struct Delivery {
+    pub(super) claimed: u64,
+    pub(super) attempt: u64,
+    pub(super) deadline: u64,
     failures: u64,
     hash: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Settle {
+pub(super) struct Settle {
     attempt: u64,
     claimed: u64,
-    at: u64,
-    how: How,
-    delay: u64,
+    pub(super) at: u64,
+    pub(super) how: How,
+    pub(super) delay: u64,
     answer: Option<Answer>,
+}
+
+/// A delivery whose holder was killed, and when its lease ends in the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Orphan {
+    pub(super) attempt: u64,
+    pub(super) deadline: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +121,7 @@ impl Story {
     pub(crate) fn note(&mut self, event: &Event) {
         match *event {
             Event::Push { at, delay, max, hash, .. } => {
-                self.push = Some(Push { due: at + delay, max: max.into(), hash });
+                self.push = Some(Push { due: at + delay, delay, max: max.into(), hash });
             }
             Event::Pushed { by, answer, .. } => self.answer = Some((answer, by)),
             Event::Start { attempt, claimed, lease, failures, hash, .. } => {
@@ -123,14 +134,17 @@ impl Story {
             Event::Settled { attempt, claimed, how, answer, .. } => {
                 self.settled.push((attempt, claimed, how, answer));
             }
+            Event::Orphan { attempt, deadline, .. } => {
+                self.orphans.push(Orphan { attempt, deadline });
+            }
             Event::Dead { deliveries, failures, hash, .. } => {
                 self.dead = Some(Dead { deliveries, failures, hash });
             }
         }
     }
 
-    /// The worst that can be said.
-    pub(crate) fn verdict(mut self) -> Verdict {
+    /// Everything is told: deliveries come in their order, answers to their questions.
+    pub(crate) fn close(&mut self) {
         self.deliveries.sort_unstable_by_key(|delivery| (delivery.claimed, delivery.attempt));
         for &(attempt, claimed, how, answer) in &self.settled {
             let mine = |settle: &&mut Settle| {
@@ -141,6 +155,10 @@ impl Story {
                 settle.answer = Some(answer);
             }
         }
+    }
+
+    /// The worst that can be said, lateness apart.
+    pub(crate) fn verdict(&self) -> Verdict {
         let Some(push) = self.push else { return Verdict::Phantom };
         let hashes = self.deliveries.iter().map(|delivery| delivery.hash);
         if hashes.chain(self.dead.map(|dead| dead.hash)).any(|hash| hash != push.hash) {
@@ -160,7 +178,7 @@ impl Story {
         worst.max(if early { Verdict::Early } else { Verdict::Ok })
     }
 
-    fn settles_of(&self, delivery: Delivery) -> impl Iterator<Item = &Settle> {
+    pub(super) fn settles_of(&self, delivery: Delivery) -> impl Iterator<Item = &Settle> {
         let of = (delivery.attempt, delivery.claimed);
         self.settles.iter().filter(move |settle| (settle.attempt, settle.claimed) == of)
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::Event;
+use serde::Serialize;
 
 /// A history in the making; what was written outlives the process, however it ends.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ impl Log {
     }
 
     /// One write for each line: a killed process leaves at most its last line torn.
-    pub(crate) fn note(&self, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
+    pub(crate) fn note(&self, told: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(told)?;
         line.push(b'\n');
         (&self.0).write_all(&line)
     }

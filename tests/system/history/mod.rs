@@ -7,8 +7,13 @@
 pub(crate) mod check;
 mod event;
 mod judge;
+mod lateness;
 mod log;
+pub(crate) mod synthetic;
+pub(crate) mod times;
+pub(crate) mod trouble;
 
 pub(crate) use event::{Answer, Event, How};
 pub(crate) use judge::Verdict;
 pub(crate) use log::Log;
+pub(crate) use trouble::Trouble;

@@ -1,0 +1,67 @@
+//! How long something took, time and again, against the bound that is promised.
+
+use serde::Serialize;
+
+/// All cases of one kind.
+#[derive(Debug)]
+pub(crate) struct Times {
+    bound_ms: u64,
+    taken: Vec<u64>,
+    excused: u64,
+}
+
+/// What they come to.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Figures {
+    /// Judged: nothing excused them.
+    cases: u64,
+    /// Beyond the bound.
+    over: u64,
+    /// Not judged: a fault was in force, or no processor was free for so long that the bound was
+    /// out of reach.
+    excused: u64,
+    bound_ms: u64,
+    p99_ms: u64,
+    max_ms: u64,
+}
+
+impl Times {
+    pub(crate) fn within(bound_ms: u64) -> Self {
+        Self { bound_ms, taken: Vec::new(), excused: 0 }
+    }
+
+    /// `starved_ms`: for how much of that time somebody waited for a processor.
+    pub(crate) fn note(&mut self, taken_ms: u64, starved_ms: u64) {
+        if taken_ms > self.bound_ms && taken_ms.saturating_sub(starved_ms) <= self.bound_ms {
+            self.excused += 1;
+        } else {
+            self.taken.push(taken_ms);
+        }
+    }
+
+    pub(crate) fn excuse(&mut self) {
+        self.excused += 1;
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let mut taken = self.taken.clone();
+        taken.sort_unstable();
+        Figures {
+            cases: taken.len() as u64,
+            over: taken.iter().filter(|taken| **taken > self.bound_ms).count() as u64,
+            excused: self.excused,
+            bound_ms: self.bound_ms,
+            p99_ms: taken
+                .get((taken.len() * 99).div_ceil(100).saturating_sub(1))
+                .copied()
+                .unwrap_or(0),
+            max_ms: taken.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+impl Figures {
+    pub(crate) fn pass(&self) -> bool {
+        self.over == 0
+    }
+}

@@ -1,0 +1,112 @@
+//! What excuses a late delivery: a fault in force, more work than hands, or no processor to run on.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// The ending of the files that tell of troubles.
+pub(crate) const TROUBLES: &str = "troubles";
+
+/// A span of time, in ms of the server's clock, in which nothing is promised about time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Trouble {
+    /// From the beginning of a fault until its effects were over.
+    Fault { name: String, from: u64, until: u64 },
+    /// More was ready than all consumers together had room for.
+    Busy { from: u64, until: u64 },
+    /// Three processes that poll have died within the longest sleep of a poller: whoever watched the
+    /// next deadline may be dead, and the others still asleep.
+    Unwatched { from: u64, until: u64 },
+    /// A thread was due at `from` and did not run before `until`.
+    Starved { from: u64, until: u64 },
+}
+
+/// All troubles of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// Faults and times of too much work: merged, in order.
+    faults: Vec<Span>,
+    /// Times in which nobody may have watched a deadline: merged, in order.
+    unwatched: Vec<Span>,
+    /// Times without a processor: merged, in order.
+    starved: Vec<Span>,
+}
+
+type Span = (u64, u64);
+
+impl Troubles {
+    pub(crate) fn of(troubles: impl IntoIterator<Item = Trouble>) -> Self {
+        let (mut faults, mut unwatched, mut starved) = (Vec::new(), Vec::new(), Vec::new());
+        for trouble in troubles {
+            match trouble {
+                Trouble::Fault { from, until, .. } | Trouble::Busy { from, until } => {
+                    faults.push((from, until));
+                }
+                Trouble::Unwatched { from, until } => unwatched.push((from, until)),
+                Trouble::Starved { from, until } => starved.push((from, until)),
+            }
+        }
+        Self { faults: merged(faults), unwatched: merged(unwatched), starved: merged(starved) }
+    }
+
+    /// Reads what all processes of a run told. A line that was torn by its writer's death is passed
+    /// over: it would excuse, so nothing is hidden without it.
+    pub(crate) fn read(folder: &Path) -> io::Result<Self> {
+        let mut troubles = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == TROUBLES) {
+                let text = fs::read_to_string(path)?;
+                troubles.extend(text.lines().filter_map(|it| serde_json::from_str(it).ok()));
+            }
+        }
+        Ok(Self::of(troubles))
+    }
+
+    /// Whether something else kept deliveries from coming in time within a span.
+    pub(crate) fn disturb(&self, from: u64, until: u64) -> bool {
+        let any = |spans| within(spans, from, until).next().is_some();
+        any(&self.faults) || any(&self.unwatched)
+    }
+
+    /// For how much of a span some thread had no processor.
+    pub(crate) fn starved_ms(&self, from: u64, until: u64) -> u64 {
+        within(&self.starved, from, until).map(|(from, until)| until - from).sum()
+    }
+
+    /// The longest stretch of a span in which nothing excuses any delay.
+    pub(crate) fn longest_calm_ms(&self, from: u64, until: u64) -> u64 {
+        let (mut longest, mut calm_from) = (0, from);
+        let end = std::iter::once((until, until));
+        for (fault_from, fault_until) in within(&self.faults, from, until).chain(end) {
+            let stretch = fault_from - calm_from;
+            if stretch > longest {
+                longest = longest.max(stretch - self.starved_ms(calm_from, fault_from));
+            }
+            calm_from = fault_until;
+        }
+        longest
+    }
+}
+
+/// The parts of a span that such spans cover.
+fn within(spans: &[Span], from: u64, until: u64) -> impl Iterator<Item = Span> {
+    let first = spans.partition_point(|span| span.1 <= from);
+    let later = spans[first..].iter().take_while(move |span| span.0 < until);
+    later.map(move |span| (span.0.max(from), span.1.min(until)))
+}
+
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::new();
+    for (from, until) in spans.into_iter().filter(|(from, until)| from < until) {
+        match merged.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(until),
+            _ => merged.push((from, until)),
+        }
+    }
+    merged
+}
