@@ -20,7 +20,7 @@ const LAST_LEASES: Duration = Duration::from_secs(3);
 /// An agent is back after a restart, its first command done, so soon.
 const BACK_MS: u64 = 2_000;
 const RESTART: Duration = Duration::from_secs(5);
-/// A call is made over another connection so soon after its own went silent.
+/// A call is made over another connection so soon after its own was swallowed.
 const HEALED_MS: u64 = 10_000;
 const HALF_OPEN: Duration = Duration::from_secs(13);
 /// Of all connections: so that each process has some of both kinds.
@@ -78,7 +78,7 @@ impl Drills {
         targets.proxy.await_answers();
         targets.count("server");
         pass(targets, RESTART).await?;
-        let waited = targets.proxy.waited_ms();
+        let waited = targets.proxy.waited_ms(BACK_MS);
         self.restarts.extend(waited.into_iter().map(|waited| (ready, waited)));
         targets.note_fault("server", from)
     }
@@ -88,7 +88,7 @@ impl Drills {
         targets.proxy.half_open(SHARE, rng);
         targets.count("net_half_open");
         pass(targets, HALF_OPEN).await?;
-        let waited = targets.proxy.waited_ms();
+        let waited = targets.proxy.waited_ms(HEALED_MS);
         self.half_open.extend(waited.into_iter().map(|waited| (from, waited)));
         targets.proxy.mend();
         targets.note_fault("net_half_open", from)

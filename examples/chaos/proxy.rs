@@ -48,11 +48,47 @@ struct State {
 
 /// What a process is expected to do after a fault, and how long that took.
 #[derive(Debug)]
-struct Watch {
-    since: Instant,
-    expected: Carried,
-    open: usize,
-    taken_ms: Vec<u64>,
+enum Watch {
+    /// To get an answer.
+    Answer { since: Instant, taken_ms: Option<u64> },
+    /// To make its calls over a new connection instead of each that is half open. An idle one is
+    /// not missed, so the time begins with what it swallows first.
+    Replacement { since: Instant, half_open: Vec<Arc<Wire>>, taken_ms: Vec<u64> },
+}
+
+impl Watch {
+    fn note(&mut self, wire: &Wire, carried: Carried) {
+        match self {
+            Self::Answer { since, taken_ms } if carried == Carried::Answer => {
+                taken_ms.get_or_insert_with(|| millis(since.elapsed()));
+            }
+            Self::Replacement { since, half_open, taken_ms }
+                if carried == Carried::FirstCall && wire.since > *since =>
+            {
+                let missed = half_open.iter().enumerate();
+                let missed = missed.filter_map(|(at, wire)| Some((wire.missed_for()?, at)));
+                if let Some((missed_for, at)) = missed.max() {
+                    half_open.swap_remove(at);
+                    taken_ms.push(millis(missed_for));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What took so long, or takes longer than `bound_ms` already.
+    fn waited_ms(self, bound_ms: u64) -> Vec<u64> {
+        match self {
+            Self::Answer { since, taken_ms } => {
+                vec![taken_ms.unwrap_or_else(|| millis(since.elapsed()))]
+            }
+            Self::Replacement { half_open, mut taken_ms, .. } => {
+                let open = half_open.iter().filter_map(|wire| wire.missed_for().map(millis));
+                taken_ms.extend(open.filter(|missed_ms| *missed_ms > bound_ms));
+                taken_ms
+            }
+        }
+    }
 }
 
 impl Side {
@@ -69,24 +105,20 @@ impl Side {
     }
 
     fn note(&self, wire: &Wire, carried: Carried) {
-        let mut state = self.state();
-        let Some(watch) = &mut state.watch else { return };
-        let is_new = carried == Carried::Answer || wire.since > watch.since;
-        if watch.expected == carried && watch.open > 0 && is_new {
-            watch.open -= 1;
-            watch.taken_ms.push(millis(watch.since.elapsed()));
+        if let Some(watch) = &mut self.state().watch {
+            watch.note(wire, carried);
         }
     }
 
-    /// Puts a share of the connections under a fault, and says how many of these carry calls.
-    fn harm(&self, net: Net, share: f64, rng: &mut fastrand::Rng) -> usize {
+    /// Puts a share of the connections under a fault, and says which.
+    fn harm(&self, net: Net, share: f64, rng: &mut fastrand::Rng) -> Vec<Arc<Wire>> {
         let state = self.state();
         let chosen = state.wires.iter().filter(|wire| wire.net() != Net::HalfOpen);
         let chosen: Vec<_> = chosen.filter(|_| rng.f64() < share).map(Arc::clone).collect();
         for wire in &chosen {
             wire.put(net);
         }
-        let carrying = chosen.iter().filter(|wire| wire.calls()).count();
+        let harmed = chosen.clone();
         if net == Net::HalfOpen {
             tokio::spawn(async move {
                 sleep(HALF_OPEN_LIFE).await;
@@ -95,12 +127,7 @@ impl Side {
                 }
             });
         }
-        carrying
-    }
-
-    fn expect(&self, expected: Carried, open: usize) {
-        let watch = Watch { since: Instant::now(), expected, open, taken_ms: Vec::new() };
-        self.state().watch = Some(watch);
+        harmed
     }
 }
 
@@ -149,27 +176,28 @@ impl Proxy {
     /// to be replaced.
     pub(crate) fn half_open(&self, share: f64, rng: &mut fastrand::Rng) {
         for side in self.all().iter() {
-            let carrying = side.harm(Net::HalfOpen, share, rng);
-            side.expect(Carried::FirstCall, carrying);
+            let since = Instant::now();
+            let mut half_open = side.harm(Net::HalfOpen, share, rng);
+            half_open.retain(|wire| wire.calls());
+            let watch = Watch::Replacement { since, half_open, taken_ms: Vec::new() };
+            side.state().watch = Some(watch);
         }
     }
 
     /// From now on an answer is expected for each process.
     pub(crate) fn await_answers(&self) {
         for side in self.all().iter() {
-            side.expect(Carried::Answer, 1);
+            let watch = Watch::Answer { since: Instant::now(), taken_ms: None };
+            side.state().watch = Some(watch);
         }
     }
 
     /// How long it took, in ms, until each expectation was met, or has taken until now where it is
-    /// still open. Processes that ended meanwhile are left out.
-    pub(crate) fn waited_ms(&self) -> Vec<u64> {
-        let mut waited = Vec::new();
-        for watch in self.all().iter().filter_map(|side| side.state().watch.take()) {
-            let open = std::iter::repeat_n(millis(watch.since.elapsed()), watch.open);
-            waited.extend(watch.taken_ms.into_iter().chain(open));
-        }
-        waited
+    /// still open and beyond its bound. Processes that ended meanwhile are left out.
+    pub(crate) fn waited_ms(&self, bound_ms: u64) -> Vec<u64> {
+        let sides = self.all();
+        let watches = sides.iter().filter_map(|side| side.state().watch.take());
+        watches.flat_map(|watch| watch.waited_ms(bound_ms)).collect()
     }
 
     /// Ends delays and splits.

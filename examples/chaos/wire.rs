@@ -1,5 +1,6 @@
 //! One connection through the proxy, and what happens to its bytes.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,16 @@ pub(crate) struct Wire {
     net: AtomicU8,
     closed: Notify,
     calls: AtomicBool,
+    /// When something was swallowed for the first time: before that nobody can miss anything.
+    missed: OnceLock<Instant>,
     pub(crate) since: Instant,
 }
 
 impl Wire {
     pub(crate) fn new() -> Self {
         let (net, calls) = (AtomicU8::new(Net::Whole as u8), AtomicBool::new(false));
-        Self { net, closed: Notify::new(), calls, since: Instant::now() }
+        let (closed, missed) = (Notify::new(), OnceLock::new());
+        Self { net, closed, calls, missed, since: Instant::now() }
     }
 
     pub(crate) fn net(&self) -> Net {
@@ -90,6 +94,11 @@ impl Wire {
     /// Whether it ever carried a call.
     pub(crate) fn calls(&self) -> bool {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// For how long somebody has waited for what this half-open connection swallowed.
+    pub(crate) fn missed_for(&self) -> Option<Duration> {
+        self.missed.get().map(Instant::elapsed)
     }
 
     fn carried(&self, way: Way, bytes: &[u8]) -> Option<Carried> {
@@ -137,7 +146,10 @@ async fn pump(
             Ok(size) => size,
         };
         let sent = match wire.net() {
-            Net::HalfOpen => continue,
+            Net::HalfOpen => {
+                wire.missed.get_or_init(Instant::now);
+                continue;
+            }
             net if net == cut => return,
             Net::Delay => {
                 sleep(Duration::from_millis(fastrand::u64(..MAX_DELAY_MS))).await;
