@@ -1,4 +1,5 @@
 use crate::fixture::{Site, finish, wait_for};
+use crate::under_test;
 
 #[test]
 fn two_processes_share_a_server_that_goes_with_the_last_of_them() {
@@ -62,4 +63,14 @@ fn a_server_that_cannot_start_is_told_with_its_log() {
     let run = site.run(&["counts"]);
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("appendonly"), "{run:?}");
+}
+
+#[test]
+fn the_private_server_is_the_one_under_test() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    under_test::prove(&mut site.connection());
+    let told = site.run(&["counts"]).ok().stderr;
+    let named = under_test::named().replace(' ', "-server ");
+    assert!(told.starts_with(&format!("redeliver: private {named}, ")), "{told}");
 }
