@@ -6,8 +6,8 @@
 --          2 start  index of the first message, 0 = head
 --          3 limit  messages, 1..1000
 --          4 bytes  of records in the reply; one message always fits
--- RETURNS  {start of the next page or 0, then n times: id, ms or '', record or '', line or ''};
---          ms: due, retry deadline or time of death; no record: a ghost
+-- RETURNS  {start of the next page or 0, then n times: id, ms or '', record or null, line or ''};
+--          ms: due, retry deadline or time of death; null: a ghost
 -- COST     O(log n + limit), O(start + limit) in ready; records are read 16 at a time
 local state, start, limit, bytes = ARGV[1], whole(ARGV[2]), whole(ARGV[3]), whole(ARGV[4])
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
@@ -32,12 +32,13 @@ for first = 1, #ids, 16 do
   local page = { unpack(ids, first, math.min(first + 15, #ids)) }
   local records, lines = call('HMGET', MESSAGES, unpack(page)), lines_of(page, size)
   for i, id in ipairs(page) do
-    local record = records[i] or ''
-    if used + #record > bytes and shown > 0 then
+    local record = records[i]
+    local length = record and #record or 0
+    if used + length > bytes and shown > 0 then
       used = bytes
       break
     end
-    used, shown = used + #record, shown + 1
+    used, shown = used + length, shown + 1
     pair(reply, id, times[first + i - 1] or '')
     pair(reply, record, lines[i] or '')
   end

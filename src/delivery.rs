@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::attempt::{AttemptLine, Failure, Receipt};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
-use crate::message::{Header, Payload, Record};
+use crate::message::{Header, Payload};
 use crate::name::MessageId;
 use crate::op::ack::Acked;
 use crate::op::bury::{Buried, BuryItem};
@@ -18,6 +18,7 @@ use crate::op::extend::{ExtendItem, Extended};
 use crate::op::release::{ReleaseItem, Released};
 use crate::op::retry::{Failed, RetryItem};
 use crate::policy;
+use crate::record::Record;
 use crate::shared::Shared;
 use crate::store::Ran;
 
@@ -126,12 +127,13 @@ impl<T: Payload> Delivery<T> {
         &self.record.header
     }
 
-    /// Decodes the payload.
+    /// Decodes the payload. An error means that no handler of `T` can work on this message:
+    /// [`bury`](Self::bury) it, as a [`Worker`](crate::Worker) does, and its bytes are kept.
     pub fn payload(&self) -> Result<T> {
-        T::decode(self.record.payload())
+        self.record.decode()
     }
 
-    /// The payload's bytes.
+    /// The payload's bytes; all bytes of a record that cannot be read.
     pub fn bytes(&self) -> &[u8] {
         self.record.payload()
     }

@@ -26,6 +26,12 @@ pub enum Error {
         /// The codec's own word on it.
         source: Arc<serde_json::Error>,
     },
+    /// A record that no client of this protocol wrote, or that was damaged since.
+    #[error("the record cannot be read: {reason}")]
+    Record {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The server is out of memory and took nothing of the push.
     #[error("the server is out of memory; nothing was pushed")]
     Full,

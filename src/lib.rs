@@ -26,6 +26,7 @@ mod policy;
 mod poller;
 mod pushed;
 mod queue;
+mod record;
 mod script;
 mod server;
 mod shared;

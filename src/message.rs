@@ -1,4 +1,4 @@
-//! A message before it is pushed, and the record that it becomes.
+//! A message before it is pushed, and what becomes its record.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -250,39 +250,6 @@ pub(crate) struct Prepared {
     pub(crate) due: String,
 }
 
-/// A record as it came from the server; the payload stays where it is.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    bytes: Vec<u8>,
-    payload_at: usize,
-    pub(crate) max: u32,
-    pub(crate) header: Header,
-}
-
-impl Record {
-    /// Reads any bytes: a damaged first line means no limit, a damaged header an empty one.
-    pub(crate) fn parse(bytes: Vec<u8>) -> Self {
-        let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
-        let first = lines.next().unwrap_or_default();
-        let header = lines.next();
-        let max = header.and_then(|_| max_of(first)).unwrap_or(0);
-        let payload_at = lines.next().map_or(bytes.len(), |payload| bytes.len() - payload.len());
-        let header = serde_json::from_slice(header.unwrap_or_default()).unwrap_or_default();
-        Self { bytes, payload_at, max, header }
-    }
-
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.bytes[self.payload_at..]
-    }
-}
-
-/// Digits only, as the scripts read them; a number that no `u32` holds is as good as its largest.
-fn max_of(line: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(line).ok().filter(|line| !line.is_empty())?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u32::MAX))
-}
-
 /// What a later version may write and this one cannot read must not cost the rest of the header.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -305,35 +272,6 @@ mod tests {
     fn a_plain_record_costs_its_first_line_only() {
         let record = prepare(Message::new("x".into())).unwrap().record;
         assert_eq!(record, b"3\n\nx");
-    }
-
-    #[test]
-    fn a_record_survives_writing_and_reading_whatever_its_bytes() {
-        let all: Vec<u8> = (0..=255).collect();
-        let message =
-            Message::new(Raw(all.clone())).kind("k\n").header("a", "b").retry(Backoff::None);
-        let record = Record::parse(prepare(message).unwrap().record);
-        assert_eq!(record.payload(), all);
-        assert_eq!(record.header.kind.as_deref(), Some("k\n"));
-        assert_eq!(record.header.backoff, Some(Backoff::None));
-        assert_eq!(record.max, 3);
-    }
-
-    #[test]
-    fn an_unknown_part_of_a_header_does_not_cost_the_rest() {
-        let bytes = br#"1
-{"kind":"k","backoff":{"kind":"fibonacci"},"later":1}
-x"#;
-        let record = Record::parse(bytes.to_vec());
-        assert_eq!((record.header.kind.as_deref(), record.header.backoff), (Some("k"), None));
-    }
-
-    #[test]
-    fn damage_is_read_without_panic() {
-        assert_eq!(Record::parse(b"4294967296\n\n".to_vec()).max, u32::MAX);
-        for damage in [&b""[..], b"\n", b"x", b"1\n{", b"+1\n\n", b"1"] {
-            assert_eq!(Record::parse(damage.to_vec()).max, u32::from(damage == b"1\n{"));
-        }
     }
 
     #[test]

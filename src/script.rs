@@ -129,6 +129,11 @@ impl Reply {
         }
     }
 
+    /// The same where null stands for nothing.
+    pub(crate) fn optional_bytes(self) -> Result<Option<Vec<u8>>> {
+        if matches!(self.value, Value::Nil) { Ok(None) } else { self.bytes().map(Some) }
+    }
+
     pub(crate) fn text(self) -> Result<String> {
         let script = self.script;
         String::from_utf8(self.bytes()?).map_err(|error| Error::reply(script, error))

@@ -2,10 +2,11 @@
 
 use crate::attempt::{AttemptLine, Failure};
 use crate::error::Result;
-use crate::message::{Header, Record};
+use crate::message::Header;
 use crate::name::{MessageId, State};
 use crate::op::find::{Find, Found};
 use crate::op::peek::{Peek, Peeked};
+use crate::record::Record;
 use crate::script::{MAX_FOUND, within};
 use crate::store::Store;
 
@@ -30,7 +31,7 @@ pub struct Snapshot {
     pub history: Vec<Failure>,
     /// Kind, content type and the user's headers.
     pub header: Header,
-    /// The payload's bytes.
+    /// The payload's bytes; all bytes of a record that cannot be read.
     pub payload: Vec<u8>,
 }
 

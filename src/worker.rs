@@ -308,7 +308,10 @@ impl<H> Handling<H> {
             match delivery.payload() {
                 Ok(payload) => self.handler.handle(payload, Context::of(&delivery, lost)).await,
                 // No handler can read it, so no attempt can succeed; the dead letter keeps its bytes.
-                Err(error) => Outcome::bury(format!("{error}: {}", source(&error))),
+                Err(error) => {
+                    tracing::warn!(id = %delivery.id(), %error, "buried unread");
+                    Outcome::bury(reason(&error))
+                }
             }
         });
         let outcome = tokio::select! {
@@ -323,8 +326,10 @@ impl<H> Handling<H> {
     }
 }
 
-fn source(error: &Error) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+/// An error with what it came from.
+fn reason(error: &Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// Turns a panic into a failure.

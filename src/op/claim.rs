@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::attempt::AttemptLine;
 use crate::backoff::millis;
 use crate::error::Result;
-use crate::message::Record;
 use crate::name::MessageId;
+use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
 static SCRIPT: Script = lua!("claim", allow_oom);

@@ -2,8 +2,8 @@
 
 use crate::attempt::AttemptLine;
 use crate::error::Result;
-use crate::message::Record;
 use crate::name::{MessageId, State};
+use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua};
 
 static SCRIPT: Script = lua!("find", no_writes);

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use crate::attempt::AttemptLine;
 use crate::error::Result;
-use crate::message::Record;
 use crate::name::{MessageId, State};
+use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
 static SCRIPT: Script = lua!("peek", no_writes);
@@ -52,13 +52,10 @@ impl Call for Peek {
         let mut messages = Vec::new();
         while let Some(id) = items.next() {
             let at = next(&SCRIPT, &mut items)?.text()?;
-            let record = next(&SCRIPT, &mut items)?.bytes()?;
+            let record = next(&SCRIPT, &mut items)?.optional_bytes()?;
             let line = next(&SCRIPT, &mut items)?.bytes()?;
             // A ghost has no record; an id that is no ULID came from elsewhere.
-            let Ok(id) = id.text().and_then(|id| id.parse()) else {
-                continue;
-            };
-            if !record.is_empty() {
+            if let (Ok(id), Some(record)) = (id.text().and_then(|id| id.parse()), record) {
                 messages.push(Peeked {
                     id,
                     at_ms: at.parse().ok(),

@@ -1,10 +1,13 @@
 //! The program in a data directory of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::under_test;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,6 +47,10 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new() -> Self {
         let dir = TempDir::with_prefix("rd-cli-").unwrap();
+        // The name that the program looks for first; what a server is called says nothing of it.
+        let bin = dir.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        symlink(server_under_test(), bin.join("valkey-server")).unwrap();
         Self { dir }
     }
 
@@ -60,6 +67,7 @@ impl Site {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redeliver"));
         command
             .args(args)
+            .env("PATH", self.search_path())
             .env("REDELIVER_DATA_DIR", self.data())
             .env_remove("REDELIVER_URL")
             .env_remove("RUST_LOG")
@@ -67,6 +75,14 @@ impl Site {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// The PATH of this process, with the server under test in front.
+    fn search_path(&self) -> OsString {
+        let mut path = self.path().join("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        path
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Run {
@@ -115,6 +131,13 @@ impl Site {
         paths.find(|path| path.to_str().unwrap().ends_with(".incr.aof")).unwrap()
     }
 
+    /// A connection to the private server.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        let socket = self.server_file("s").unwrap();
+        let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
+        client.get_connection().unwrap()
+    }
+
     fn server_file(&self, name: &str) -> Option<PathBuf> {
         let mut dirs = std::fs::read_dir(self.data()).ok()?;
         Some(dirs.next()?.ok()?.path().join(name))
@@ -156,6 +179,13 @@ impl Drop for Holder {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+fn server_under_test() -> PathBuf {
+    let program = under_test::program();
+    let found = Command::new("sh").args(["-c", "command -v \"$0\"", &program]).output().unwrap();
+    assert!(found.status.success(), "there is no {program}");
+    std::path::absolute(String::from_utf8(found.stdout).unwrap().trim_end()).unwrap()
 }
 
 pub(crate) fn finish(child: Child) -> Run {

@@ -7,4 +7,6 @@ mod demo;
 mod fixture;
 mod private_server;
 mod round_trip;
+#[path = "../ops/under_test.rs"]
+mod under_test;
 mod work;

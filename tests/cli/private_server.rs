@@ -1,4 +1,5 @@
 use crate::fixture::{Site, finish, wait_for};
+use crate::under_test;
 
 #[test]
 fn two_processes_share_a_server_that_goes_with_the_last_of_them() {
@@ -94,4 +95,14 @@ fn a_damaged_append_only_file_is_told_and_left_alone() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("Bad file format reading the append only file"), "{run:?}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn the_private_server_is_the_one_under_test() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    under_test::prove(&mut site.connection());
+    let told = site.run(&["counts"]).ok().stderr;
+    let named = under_test::named().replace(' ', "-server ");
+    assert!(told.starts_with(&format!("redeliver: private {named}, ")), "{told}");
 }

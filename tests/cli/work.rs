@@ -32,6 +32,39 @@ fn exit_status_75_releases_without_spending_a_failure() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_is_buried_with_its_bytes_and_the_others_are_worked_on() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let push = |payload| site.run(&["push", "q", payload]).ok().json()["id"].clone();
+    let records: [&[u8]; 3] = [b"", b"\xff foreign", b"3\nno header\nx"];
+    for record in records {
+        let id = push("placeholder");
+        let mut plant = redis::cmd("HSET");
+        plant.arg("rd:{q.0}:messages").arg(id.as_str().unwrap()).arg(record);
+        plant.exec(&mut site.connection()).unwrap();
+        push("fine");
+    }
+    let seen = site.path().join("seen");
+    let note = format!("cat >>{}; echo >>{}", seen.display(), seen.display());
+    site.run(&["work", "q", "--exec", &note, "--until-empty", "-c", "1"]).ok();
+    assert_eq!(std::fs::read_to_string(seen).unwrap(), "fine\n".repeat(3));
+
+    let dead = site.run(&["dead", "ls", "q"]).ok().lines();
+    let mut payloads: Vec<_> = dead
+        .iter()
+        .map(|letter| {
+            let error = letter["history"][0]["error"].as_str().unwrap();
+            assert!(error.starts_with("the record cannot be read: it"), "{error}");
+            letter["payload"].as_str().or(letter["payload_base16"].as_str()).unwrap()
+        })
+        .collect();
+    payloads.sort_unstable();
+    assert_eq!(payloads, ["", "3\nno header\nx", "ff20666f726569676e"]);
+    site.run(&["dead", "redrive", "q", "--all"]).ok();
+    assert_eq!(site.counts("q")["ready"], 3);
+}
+
+#[test]
 fn death_by_a_signal_is_a_failure() {
     let site = Site::new();
     let _server = site.holder("other");

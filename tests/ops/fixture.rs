@@ -3,13 +3,19 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use redeliver::{Counts, Delivery, Message, MessageId, Policy, Pushed, Queue, Raw, Settled};
 use redis::{FromRedisValue, RedisResult, Value};
 use tempfile::TempDir;
+
+#[path = "under_test.rs"]
+pub(crate) mod under_test;
+
+/// Each test binary proves once that the server is the one it was told to test.
+static PROVEN: Once = Once::new();
 
 /// A private server that ends when this process does, however it ends.
 pub(crate) struct TestServer {
@@ -17,11 +23,6 @@ pub(crate) struct TestServer {
     dir: TempDir,
     args: Vec<String>,
     env: Vec<(String, String)>,
-}
-
-/// What `REDELIVER_TEST_SERVER` names, or else Redis.
-pub(crate) fn program() -> String {
-    std::env::var("REDELIVER_TEST_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
 
 impl TestServer {
@@ -38,6 +39,7 @@ impl TestServer {
         let guard = Self::spawn(dir.path(), &args, &env);
         let server = Self { guard, dir, args, env };
         server.wait();
+        PROVEN.call_once(|| under_test::prove(&mut server.client().get_connection().unwrap()));
         server
     }
 
@@ -50,7 +52,7 @@ impl TestServer {
         Command::new("sh")
             .args(["-c", script])
             .arg(dir)
-            .arg(program())
+            .arg(under_test::program())
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(socket)
             .arg("--dir")
@@ -362,3 +364,9 @@ pub(crate) fn script_text(name: &str) -> String {
 }
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_server_that_answers_is_the_one_that_was_named() {
+    let mut connection = shared().client().get_connection().unwrap();
+    assert_eq!(under_test::answering(&mut connection), under_test::named());
+}

@@ -69,9 +69,9 @@ async fn peek_shows_a_ghost_to_scripts_and_leaves_it_out_of_pages() {
     let id = fixture.push("a").await;
     let ghost = MessageId::generate().to_string();
     fixture.redis::<()>(&["LPUSH", &fixture.key("ready"), &ghost]);
-    let page: (i64, String, String, String, String) =
+    let page: (i64, String, String, Option<String>, String) =
         fixture.call("peek", &["ready", "0", "1", "0"]);
-    assert_eq!(page, (1, ghost, String::new(), String::new(), String::new()));
+    assert_eq!(page, (1, ghost, String::new(), None, String::new()));
     let page = fixture.queue.peek(State::Ready, 0, 10).await.unwrap();
     assert_eq!(page.messages.len(), 1);
     assert_eq!(page.messages[0].id, id);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redeliver::{MessageId, State};
+use redeliver::{MessageId, Settled, State};
 
 use crate::fixture::{Fixture, SECOND};
 use crate::verbs::all_answer;
@@ -56,7 +56,7 @@ async fn an_unreadable_attempt_line_reads_as_the_first_delivery() {
         assert_eq!(fixture.line_of(id).as_deref(), Some("1 1 3"));
         let delivery = fixture.claim().await;
         set_line(&fixture, id, line);
-        assert_eq!(delivery.ack().await.unwrap(), redeliver::Settled::Lost);
+        assert_eq!(delivery.ack().await.unwrap(), Settled::Lost);
         assert_eq!(fixture.call::<[String; 1]>("ack", &[&id.to_string(), "1"]), ["acked"]);
         assert_eq!(fixture.len("attempts"), 0);
         fixture.assert_law().await;
@@ -88,6 +88,30 @@ async fn a_damaged_record_is_delivered_and_reclaimed() {
         let max = if record.starts_with("999") { "4294967295" } else { "0" };
         assert_eq!(fixture.line_of(id), Some(format!("1 1 {max}")), "{record:?}");
         assert_eq!(fixture.claim().await.attempt(), 2);
+        fixture.assert_law().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_told_to_whoever_claims_it_and_kept_through_burial_and_redrive() {
+    for record in RECORDS {
+        let fixture = Fixture::new().await;
+        let id = fixture.push("a").await;
+        set_record(&fixture, id, record);
+        let delivery = fixture.claim().await;
+        let readable = record.starts_with("999");
+        assert_eq!(delivery.payload().is_ok(), readable, "{record:?}");
+        let bytes = if readable { b"x" } else { record.as_bytes() };
+        assert_eq!(delivery.bytes(), bytes);
+        assert_eq!(delivery.bury("hopeless").await.unwrap(), Settled::Done);
+        let dead = fixture.queue.dead().peek(0, 10).await.unwrap().messages;
+        assert_eq!((dead[0].id, &dead[0].payload[..]), (id, bytes));
+        let found = fixture.queue.find(&[id]).await.unwrap().remove(0).unwrap();
+        assert_eq!(found.payload, bytes);
+        assert_eq!(fixture.queue.dead().redrive(&[id]).await.unwrap(), 1);
+        let delivery = fixture.claim().await;
+        assert_eq!((delivery.attempt(), delivery.bytes()), (2, bytes));
+        assert_eq!(delivery.ack().await.unwrap(), Settled::Done);
         fixture.assert_law().await;
     }
 }

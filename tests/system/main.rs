@@ -20,5 +20,6 @@ mod memory;
 #[cfg(feature = "cli")]
 mod process;
 mod rights;
+mod unreadable;
 mod verdicts;
 mod worker;

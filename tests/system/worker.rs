@@ -152,15 +152,16 @@ async fn worker_never_runs_more_handlers_than_it_has_room_for() {
     running.stop().await;
 }
 
-/// The test's runtime has one thread, and the handler blocks it for three leases.
+/// The test's runtime has one thread, and the handler blocks it for longer than a lease, which is
+/// long enough for the extender to be late on a busy machine.
 #[tokio::test]
 async fn a_lease_outlives_a_handler_that_blocks_the_runtime() {
     let fixture = fixture().await;
     fixture.push("x").await;
     let worker = worker(&fixture, |_: Raw, _: Context| async {
-        std::thread::sleep(3 * SECOND);
+        std::thread::sleep(7 * SECOND);
     });
-    let running = Running::start(worker.lease(SECOND));
+    let running = Running::start(worker.lease(5 * SECOND));
     let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
     assert_eq!((counts.acked, counts.reclaimed), (1, 0));
     running.stop().await;
