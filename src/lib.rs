@@ -3,7 +3,6 @@
 //! # Cargo features
 //!
 //! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
-//! - `metrics`: records what happens through the [`metrics`](https://docs.rs/metrics) facade.
 
 mod agents;
 mod attempt;

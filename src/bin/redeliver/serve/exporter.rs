@@ -1,4 +1,4 @@
-//! Metrics in the Prometheus format: what the ticker saw, and what the library recorded.
+//! Metrics in the Prometheus format: what the ticker saw.
 //!
 //! Labels are queues, states and outcomes: no ids, no payloads, no errors.
 

@@ -18,12 +18,17 @@ const library = new Promise((resolve) => {
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function axes(format, x = {}) {
+/** 1, 10, 100 ms, 1 s, 10 s, 1 min, 10 min, 1 h, 1 d: where a logarithmic axis has its lines. */
+const DECADES = [1, 10, 100, 1000, 10000, 60000, 600000, 3600000, 86400000];
+const LOGARITHMIC = { space: 0, splits: (_, __, ___, top) => DECADES.filter((at) => at <= top),
+  filter: (_, splits) => splits };
+
+function axes(format, x = {}, y = {}) {
   const both = { stroke: colour('--muted'), font: '11px system-ui, sans-serif',
     grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
   return [
     { ...both, grid: { show: false }, space: 60, size: 26, ...x },
-    { ...both, size: 46, space: 32, values: (_, values) => values.map((value) => (value === null ? '' : format(value))) },
+    { ...both, size: 46, space: 32, values: (_, values) => values.map((value) => (value === null ? '' : format(value))), ...y },
   ];
 }
 
@@ -87,7 +92,7 @@ class Timeline extends Figure {
     const time = { label: 'at', value: (_, at) => (at ? SECONDS.format(at * 1000) : 'now') };
     // A young history spans seconds.
     const values = (_, times) => times.map((at) => (at % 60 ? SECONDS : CLOCK).format(at * 1000));
-    return { series: [time, ...lines], axes: axes(format, { values }),
+    return { series: [time, ...lines], axes: axes(format, { values }, this.spec.isLog ? LOGARITHMIC : {}),
       scales: { y: this.spec.isLog ? { distr: 3, range: (_, __, top) => [1, Math.max(top * 2, 100)] }
         : { range: (_, __, top) => [0, Math.max(top * 1.1, 1)] } } };
   }

@@ -9,10 +9,10 @@ import { plots } from '/plots.js';
 import { live, post, queuePath } from '/server.js';
 
 const STATES = {
-  ready: (queue) => (queue.ready ? ['head pushed ', queue.now_ms - queue.wait_ms] : ['nothing waits for a worker']),
-  scheduled: (queue) => (queue.next_due_ms ? ['next ', queue.next_due_ms] : ['nothing waits for its time']),
-  pending: (queue) => (queue.next_deadline_ms ? ['next lease ends ', queue.next_deadline_ms] : ['nothing is being worked on']),
-  dead: (queue) => (queue.oldest_dead_ms ? ['oldest died ', queue.oldest_dead_ms] : ['nothing was given up']),
+  ready: (queue) => (queue.ready ? ['head pushed ', queue.now_ms - queue.wait_ms] : ['none waits for a worker']),
+  scheduled: (queue) => (queue.next_due_ms ? ['next ', queue.next_due_ms] : ['none waits for its time']),
+  pending: (queue) => (queue.next_deadline_ms ? ['next lease ends ', queue.next_deadline_ms] : ['none is held']),
+  dead: (queue) => (queue.oldest_dead_ms ? ['oldest died ', queue.oldest_dead_ms] : ['none was given up']),
 };
 
 /** The four states as links to their messages. */
@@ -84,10 +84,10 @@ export function queue(name, query) {
     return post(`${path}/${verb}`).then(({ outcome }) => `${name} is ${outcome}`);
   }, { class: 'act' });
   const figures = plots(name);
-  const below = h('div', {});
+  const below = h('div', { class: 'below' });
   const missing = h('div', { class: 'empty', hidden: true },
     h('h2', {}, 'No such queue here'), h('p', {}, `${name} has not been pushed to, or is not served.`));
-  const body = h('div', {},
+  const body = h('div', { class: 'queue' },
     h('div', { class: 'bar' }, h('h1', {}, name), marks, h('span', { class: 'grow' }), toggle),
     states.element, figures.element, below,
     h('details', { class: 'counters' }, h('summary', {}, 'Lifetime counters'), counters.element));
