@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 20] = [
+const VERBS: [(&str, Prepare); 21] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);
@@ -112,6 +112,10 @@ const VERBS: [(&str, Prepare); 20] = [
         words(&["ready", "0", &n.to_string(), "100000000"])
     }),
     ("find", |fixture, n| ready(fixture, n.min(16))),
+    ("forecast", |fixture, n| {
+        scheduled(fixture, n);
+        (0..n.min(128)).map(|second| (second * 1000).to_string()).collect()
+    }),
     ("counts", |_, _| Vec::new()),
     ("check", |fixture, n| {
         ready(fixture, n);

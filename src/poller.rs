@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::Result;
 use crate::message::Payload;
+use crate::op::redeliver::Redelivered;
 use crate::queue::Queue;
 use crate::sweep::{self, Next, Sweep};
 use crate::waiter::Waiter;
@@ -30,15 +31,31 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 /// redeliver::Poller::new(queue).run(tokio::signal::ctrl_c()).await;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct Poller<T> {
     queue: Queue<T>,
+    observer: Option<Observer>,
+}
+
+/// Is told of each pass.
+type Observer = Box<dyn FnMut(&Result<Redelivered>) + Send>;
+
+impl<T> std::fmt::Debug for Poller<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller").field("queue", &self.queue).finish_non_exhaustive()
+    }
 }
 
 impl<T: Payload> Poller<T> {
     /// A poller for one queue.
     pub fn new(queue: Queue<T>) -> Self {
-        Self { queue }
+        Self { queue, observer: None }
+    }
+
+    /// Tells the observer what each pass did, from the poller's own task: keep it short.
+    #[must_use]
+    pub fn observed(mut self, observer: impl FnMut(&Result<Redelivered>) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// Runs until the future that it is given resolves. Faults of any kind are logged and outlived.
@@ -52,13 +69,14 @@ impl<T: Payload> Poller<T> {
     }
 
     pub(crate) async fn until(self, stop: CancellationToken) {
-        sweep::run(Pass::new(self.queue), stop).await;
+        sweep::run(Pass::new(self), stop).await;
     }
 }
 
 /// What the poller's loop carries from pass to pass.
 struct Pass<T> {
     queue: Queue<T>,
+    observer: Option<Observer>,
     /// Tells this poller from the others that watch the same deadline.
     name: String,
     alarm: Arc<Notify>,
@@ -67,13 +85,13 @@ struct Pass<T> {
 }
 
 impl<T: Payload> Pass<T> {
-    fn new(queue: Queue<T>) -> Self {
+    fn new(Poller { queue, observer }: Poller<T>) -> Self {
         let alarm = Arc::new(Notify::new());
         let store = queue.store();
         let waiter = Waiter::new(store.connector().clone(), store.keys().alarm());
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
         let name = format!("{:016x}", fastrand::u64(..));
-        Self { queue, name, alarm, _listener: listener, trimmed: None }
+        Self { queue, observer, name, alarm, _listener: listener, trimmed: None }
     }
 
     async fn trim(&mut self) -> Result<bool> {
@@ -95,7 +113,11 @@ impl<T: Payload> Sweep for Pass<T> {
     const NAME: &'static str = "poller";
 
     async fn pass(&mut self) -> Result<Next> {
-        let done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await?;
+        let done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await;
+        if let Some(observer) = &mut self.observer {
+            observer(&done);
+        }
+        let done = done?;
         if done.reclaimed + done.died + done.ghosts > 0 {
             let name = self.queue.name();
             tracing::info!(queue = %name, reclaimed = done.reclaimed, died = done.died, "redelivered");

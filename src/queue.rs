@@ -16,6 +16,7 @@ use crate::name::{MessageId, QueueName, State};
 use crate::op::claim::Claim;
 use crate::op::counts::{Count, Counts};
 use crate::op::destroy::Destroy;
+use crate::op::forecast::Forecast;
 use crate::op::pause::Pause;
 use crate::op::push::Push;
 use crate::op::redeliver::{Redeliver, Redelivered};
@@ -193,6 +194,20 @@ impl<T: Payload> Queue<T> {
     /// Looks up messages by id; `None` where there is none.
     pub async fn find(&self, ids: &[MessageId]) -> Result<Vec<Option<Snapshot>>> {
         snapshot::find(&self.shared.store, ids).await
+    }
+
+    /// How many messages fall due, and how many leases end, up to each of these times from now, at
+    /// most 128 of them: what the server counts, whatever the queue holds.
+    ///
+    /// ```no_run
+    /// # async fn run(queue: redeliver::Queue<String>) -> redeliver::Result<()> {
+    /// use std::time::Duration;
+    /// let minute = queue.forecast(&[Duration::ZERO, Duration::from_secs(60)]).await?;
+    /// println!("{} fall due within a minute", minute.scheduled[1] - minute.scheduled[0]);
+    /// # Ok(()) }
+    /// ```
+    pub async fn forecast(&self, ahead: &[Duration]) -> Result<Forecast> {
+        snapshot::forecast(&self.shared.store, ahead).await
     }
 
     /// Stops handing out messages; pushes, settling and redelivery go on.

@@ -37,6 +37,8 @@ pub(crate) use lua;
 pub(crate) const MAX_ITEMS: usize = 1000;
 /// Ids of one `find`: their records may all be of the largest size.
 pub(crate) const MAX_FOUND: usize = 16;
+/// Times of one `forecast`: enough for a picture, and 256 counts a call.
+pub(crate) const MAX_TIMES: usize = 128;
 
 /// Checks how many items a call is to take.
 pub(crate) fn within(what: &'static str, limit: u32) -> Result<NonZeroU32> {

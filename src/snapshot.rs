@@ -1,13 +1,17 @@
-//! A message as somebody sees it who does not hold it.
+//! Messages as somebody sees them who does not hold them.
+
+use std::time::Duration;
 
 use crate::attempt::{AttemptLine, Failure};
-use crate::error::Result;
+use crate::backoff::MAX_DELAY;
+use crate::error::{Error, Result};
 use crate::message::Header;
 use crate::name::{MessageId, State};
 use crate::op::find::{Find, Found};
+use crate::op::forecast::{Ahead, Forecast};
 use crate::op::peek::{Peek, Peeked};
 use crate::record::Record;
-use crate::script::{MAX_FOUND, within};
+use crate::script::{MAX_FOUND, MAX_TIMES, within};
 use crate::store::Store;
 
 /// A message at one moment: where it is, what it carries, what it has been through.
@@ -92,4 +96,16 @@ pub(crate) async fn find(store: &Store, ids: &[MessageId]) -> Result<Vec<Option<
         found.extend(snapshots.map(|(id, it)| it.map(|it| Snapshot::of_found(*id, it))));
     }
     Ok(found)
+}
+
+pub(crate) async fn forecast(store: &Store, ahead: &[Duration]) -> Result<Forecast> {
+    if ahead.len() > MAX_TIMES {
+        let limit = format!("at most {MAX_TIMES} times");
+        return Err(Error::invalid("forecast of", &ahead.len().to_string(), limit));
+    }
+    if let Some(beyond) = ahead.iter().find(|ahead| **ahead > MAX_DELAY) {
+        let limit = "at most ten years ahead";
+        return Err(Error::invalid("forecast", &format!("{beyond:?}"), limit));
+    }
+    Ok(store.run(&Ahead(ahead)).await?.reply)
 }

@@ -18,6 +18,7 @@ mod extend;
 mod find;
 #[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
+mod forecast;
 mod ghosts;
 mod noscript;
 mod pause;

@@ -88,6 +88,7 @@ async fn the_rights_of_a_looker_are_enough_to_look_and_no_more() {
     assert_eq!(queue.counts().await.unwrap().ready, 1);
     assert_eq!(queue.peek(State::Ready, 0, 10).await.unwrap().messages.len(), 1);
     assert!(queue.find(&[id]).await.unwrap()[0].is_some());
+    assert_eq!(queue.forecast(&[SECOND]).await.unwrap().scheduled, [0]);
     assert!(queue.check(|_| {}).await.unwrap().is_clean());
     assert_eq!(queue.server().queues().await.unwrap().len(), 1);
     assert!(queue.cancel(&[id]).await.is_err());

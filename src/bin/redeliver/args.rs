@@ -14,6 +14,7 @@ use crate::output::Format;
 use crate::peek::PeekArgs;
 use crate::push::PushArgs;
 use crate::queues::{CancelArgs, DestroyArgs};
+use crate::serve::ServeArgs;
 use crate::work::WorkArgs;
 
 /// Delayed, retried, at-least-once messages on Redis and Valkey.
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Work(WorkArgs),
     /// Runs pollers, which bring back what is due, until it is interrupted.
     Poll(PollArgs),
+    /// Runs pollers, and serves a page, health and metrics over HTTP, until it is interrupted.
+    Serve(ServeArgs),
     /// Shows how much a queue holds and what ever happened to it; without a queue, all queues.
     Counts(CountsArgs),
     /// Shows messages without taking them.

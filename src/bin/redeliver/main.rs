@@ -16,6 +16,7 @@ mod poll;
 mod private;
 mod push;
 mod queues;
+mod serve;
 mod server;
 mod signals;
 mod work;
@@ -63,6 +64,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Push(args) => push::run(global, args).await,
         Command::Work(args) => work::run(global, args).await,
         Command::Poll(args) => poll::run(global, &args).await,
+        Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
         Command::Peek(args) => peek::run(global, &args).await,
         Command::Dead(command) => dead::run(global, command).await,

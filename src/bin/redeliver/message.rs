@@ -129,7 +129,7 @@ fn payload_text(payload: &[u8]) -> String {
     std::str::from_utf8(payload).map_or_else(|_| base16(payload), visible)
 }
 
-fn base16(bytes: &[u8]) -> String {
+pub(crate) fn base16(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

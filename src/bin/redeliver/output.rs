@@ -102,7 +102,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
 /// Sends logs to stderr.
 pub(crate) fn trace(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        0 => "warn,redeliver::audit=info",
         1 => "info",
         2 => "debug",
         _ => "trace",

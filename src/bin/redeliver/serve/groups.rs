@@ -1,0 +1,124 @@
+//! Dead letters grouped by what went wrong, and their export.
+
+use std::collections::HashMap;
+
+use redeliver::{MessageId, Queue, Raw, Snapshot, State};
+use serde::Serialize;
+
+/// Letters of one page; records of at most 2 MiB come with it.
+const PAGE: u32 = 200;
+/// Pages that one look at the groups reads: the newest 10,000 letters tell what goes wrong.
+const MAX_PAGES: u32 = 50;
+/// Groups that are told; more means that errors do not group well.
+const MAX_GROUPS: usize = 50;
+/// Beyond it errors of one kind rarely differ.
+const MAX_GROUP: usize = 160;
+
+/// What a message died of, without the numbers and ids that differ from message to message.
+pub(super) fn group_of(message: &Snapshot) -> String {
+    message.history.first().map(|failure| normal(&failure.error)).unwrap_or_default()
+}
+
+/// Words that hold a digit become `#`; spaces become one.
+fn normal(error: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let spaced = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = spaced.as_str();
+    let mut normal = String::new();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
+        let (piece, tail) = rest.split_at(end);
+        let is_number = is_word(first) && piece.contains(|c: char| c.is_ascii_digit());
+        normal.push_str(if is_number { "#" } else { piece });
+        rest = tail;
+    }
+    normal.chars().take(MAX_GROUP).collect()
+}
+
+/// Some of the dead letters, by what they died of.
+#[derive(Debug, Serialize)]
+pub(super) struct Groups {
+    /// How many were looked at.
+    looked: u64,
+    /// How many there are.
+    dead: u64,
+    /// The largest first.
+    by_error: Vec<Group>,
+    /// Letters in groups that are too many to tell.
+    others: u64,
+}
+
+/// Dead letters that died of the same.
+#[derive(Debug, Serialize)]
+struct Group {
+    error: String,
+    count: u64,
+    newest_ms: u64,
+    oldest_ms: u64,
+    /// The newest of them, and its error in full.
+    id: MessageId,
+    example: String,
+}
+
+impl Group {
+    fn new(error: String, letter: &Snapshot) -> Self {
+        let at_ms = letter.at_ms.unwrap_or(0);
+        let example = letter.history.first().map(|failure| failure.error.clone());
+        let (id, example) = (letter.id, example.unwrap_or_default());
+        Self { error, count: 0, newest_ms: at_ms, oldest_ms: at_ms, id, example }
+    }
+
+    fn add(&mut self, letter: &Snapshot) {
+        let at_ms = letter.at_ms.unwrap_or(0);
+        self.count += 1;
+        self.oldest_ms = self.oldest_ms.min(at_ms);
+        if at_ms >= self.newest_ms {
+            (self.newest_ms, self.id) = (at_ms, letter.id);
+        }
+    }
+}
+
+/// Looks at the newest dead letters, as many as a bounded look allows.
+pub(super) async fn look(queue: &Queue<Raw>) -> redeliver::Result<Groups> {
+    let dead = queue.counts().await?.dead;
+    let mut groups: HashMap<String, Group> = HashMap::new();
+    let mut start = dead.saturating_sub(u64::from(PAGE * MAX_PAGES));
+    let mut looked = 0;
+    for _ in 0..MAX_PAGES {
+        let page = queue.peek(State::Dead, start, PAGE).await?;
+        for letter in &page.messages {
+            looked += 1;
+            let error = group_of(letter);
+            let group = groups.entry(error.clone()).or_insert_with(|| Group::new(error, letter));
+            group.add(letter);
+        }
+        match page.next {
+            Some(next) => start = next,
+            None => break,
+        }
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.error.cmp(&b.error)));
+    let others = groups.iter().skip(MAX_GROUPS).map(|group| group.count).sum();
+    groups.truncate(MAX_GROUPS);
+    Ok(Groups { looked, dead, by_error: groups, others })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_differ_in_numbers_and_ids_group_together() {
+        let same = [
+            "timeout after 30s at 10.0.0.1:443",
+            "timeout after 5s at 10.1.2.3:80",
+            " timeout  after 5s\tat 10.1.2.3:80 ",
+        ];
+        let groups: Vec<_> = same.into_iter().map(normal).collect();
+        assert_eq!(groups, vec!["timeout after # at #.#.#.#:#"; 3]);
+        assert_eq!(normal("order 7b2f: no such user"), "order #: no such user");
+        assert_eq!(normal(""), "");
+        assert_eq!(normal(&"ä".repeat(400)).chars().count(), MAX_GROUP);
+    }
+}

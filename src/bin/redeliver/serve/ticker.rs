@@ -1,0 +1,145 @@
+//! The one ticker: looks at all queues, keeps their history, and tells all viewers the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use redeliver::Counts;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::app::{App, Latest, Watched};
+use super::exporter;
+use super::history::{Rates, STEP_MS};
+use super::pulse::Health;
+use super::tasks::TaskView;
+
+/// While somebody looks.
+const LIVE: Duration = Duration::from_secs(1);
+/// While nobody looks: one point of history.
+const IDLE: Duration = Duration::from_millis(STEP_MS);
+/// A woken ticker waits this long, so that viewers who come and go make no load.
+const GATHER: Duration = Duration::from_millis(200);
+/// Calls in flight: enough to fill a round trip, few enough not to delay others.
+const MAX_LOOKS: usize = 32;
+/// A server that takes longer is told as away.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What every viewer is told at each tick.
+#[derive(Debug, Serialize)]
+struct Tick<'a> {
+    now_ms: u64,
+    server: String,
+    version: &'a str,
+    read_only: bool,
+    has_login: bool,
+    step_ms: u64,
+    outage: Option<String>,
+    queues: Vec<QueueView>,
+    tasks: Vec<TaskView>,
+}
+
+/// One queue in a tick.
+#[derive(Debug, Serialize)]
+struct QueueView {
+    name: String,
+    #[serde(flatten)]
+    counts: Counts,
+    rates: Rates,
+    late_ms: u64,
+    wait_ms: u64,
+    /// How long what is due has waited for a poller.
+    overdue_ms: u64,
+    stalled: Option<String>,
+    poller: Option<Health>,
+}
+
+impl QueueView {
+    fn of(watched: &Watched, latest: Latest) -> Self {
+        let Latest { counts, sample, rates, stalled } = latest;
+        let ago = |at_ms: Option<u64>| at_ms.map_or(0, |at_ms| counts.now_ms.saturating_sub(at_ms));
+        Self {
+            name: watched.name.to_string(),
+            overdue_ms: ago(counts.next_due_ms).max(ago(counts.next_deadline_ms)),
+            rates,
+            late_ms: sample.late_ms,
+            wait_ms: sample.wait_ms,
+            stalled,
+            poller: watched.pulse.as_ref().map(|pulse| pulse.health()),
+            counts,
+        }
+    }
+}
+
+/// Ticks until told to stop.
+pub(super) async fn run(app: Arc<App>) {
+    let mut last = Instant::now();
+    let mut found: Option<Instant> = None;
+    while !app.stop.is_cancelled() {
+        if found.is_none_or(|found| found.elapsed() >= IDLE) {
+            if let Err(error) = app.find_queues().await {
+                tracing::debug!(%error, "the list of queues cannot be read");
+            }
+            found = Some(Instant::now());
+        }
+        look(&app).await;
+        app.ticks.send_replace(tick(&app));
+        app.metrics.run_upkeep();
+        let is_watched = app.ticks.receiver_count() > 0;
+        let next = last + if is_watched { LIVE } else { IDLE };
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = sleep_until(next) => {}
+            () = app.wake.notified() => sleep_until(last + GATHER).await,
+        }
+        last = Instant::now();
+    }
+}
+
+async fn look(app: &App) {
+    let looks = app.all().into_iter().map(|watched| async move {
+        let counts = timeout(PATIENCE, watched.queue.counts()).await;
+        (watched, counts)
+    });
+    let mut looks = stream::iter(looks).buffer_unordered(MAX_LOOKS);
+    let mut fault = None;
+    while let Some((watched, counts)) = looks.next().await {
+        match counts {
+            Ok(Ok(counts)) => note(app, &watched, counts),
+            Ok(Err(error)) => fault = Some(error.to_string()),
+            Err(_) => fault = Some("the server does not answer".to_owned()),
+        }
+    }
+    app.note_outage(fault);
+}
+
+fn note(app: &App, watched: &Watched, counts: Counts) {
+    let (before, latest) = watched.note(counts, app.stalled_after);
+    let stood = before.as_ref().is_some_and(|before| before.stalled.is_some());
+    if let Some(stalled) = latest.stalled.as_ref().filter(|_| !stood) {
+        tracing::error!(queue = %watched.name, "STALLED: {stalled}");
+    }
+    exporter::note(watched, before.as_ref().map(|before| &before.counts), &latest);
+}
+
+/// The latest look at everything, as JSON.
+pub(super) fn tick(app: &App) -> Arc<str> {
+    let mut queues = Vec::new();
+    for watched in app.all() {
+        if let Some(latest) = watched.latest() {
+            queues.push(QueueView::of(&watched, latest));
+        }
+    }
+    let tick = Tick {
+        now_ms: queues.iter().map(|queue| queue.counts.now_ms).max().unwrap_or(0),
+        server: app.server.address(),
+        version: env!("CARGO_PKG_VERSION"),
+        read_only: app.gate.read_only,
+        has_login: app.gate.has_token(),
+        step_ms: STEP_MS,
+        outage: app.outage().map(|(_, fault)| fault),
+        queues,
+        tasks: app.tasks.views(),
+    };
+    serde_json::to_string(&tick).unwrap_or_default().into()
+}
