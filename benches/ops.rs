@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 20] = [
+const VERBS: [(&str, Prepare); 21] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);
@@ -105,6 +105,7 @@ const VERBS: [(&str, Prepare); 20] = [
         dead(fixture, n);
         words(&[&n.to_string(), ALWAYS, "0"])
     }),
+    ("limit", |_, _| words(&["1000000", "0"])),
     ("pause", |_, _| Vec::new()),
     ("resume", |_, _| Vec::new()),
     ("peek", |fixture, n| {

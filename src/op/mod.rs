@@ -9,6 +9,7 @@ pub(crate) mod counts;
 pub(crate) mod destroy;
 pub(crate) mod extend;
 pub(crate) mod find;
+pub(crate) mod limit;
 pub(crate) mod pause;
 pub(crate) mod peek;
 pub(crate) mod purge;

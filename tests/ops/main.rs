@@ -19,6 +19,7 @@ mod find;
 #[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;
 mod ghosts;
+mod limit;
 mod noscript;
 mod pause;
 mod peek;
