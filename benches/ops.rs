@@ -105,6 +105,7 @@ const VERBS: [(&str, Prepare); 21] = [
         dead(fixture, n);
         words(&[&n.to_string(), ALWAYS, "0"])
     }),
+    ("limit", |_, _| words(&["1000000", "0"])),
     ("pause", |_, _| Vec::new()),
     ("resume", |_, _| Vec::new()),
     ("peek", |fixture, n| {

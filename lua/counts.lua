@@ -22,6 +22,8 @@ local function head(set)
 end
 pair(reply, 'now', now)
 pair(reply, 'paused', size.paused and 1 or 0)
+pair(reply, 'max_ready', total(size.max_ready))
+pair(reply, 'max_bytes', total(size.max_bytes))
 pair(reply, 'next_due', head(SCHEDULED))
 pair(reply, 'next_deadline', head(PENDING))
 pair(reply, 'oldest_dead', head(DEAD))

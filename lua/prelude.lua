@@ -31,10 +31,10 @@ end
 
 -- A WRONGTYPE after the first write would lose messages: every key is read by its type first.
 local function open()
-  local meta = call('HMGET', META, 'layout', 'paused')
+  local meta = call('HMGET', META, 'layout', 'paused', 'max_ready', 'max_bytes')
   demand(knows(meta[1]), FOREIGN)
   return {
-    layout = meta[1], paused = meta[2],
+    layout = meta[1], paused = meta[2], max_ready = meta[3], max_bytes = meta[4],
     ready = call('LLEN', READY), scheduled = call('ZCARD', SCHEDULED),
     pending = call('ZCARD', PENDING), dead = call('ZCARD', DEAD),
     messages = call('HLEN', MESSAGES), attempts = call('HLEN', ATTEMPTS),

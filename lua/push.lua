@@ -8,9 +8,11 @@
 --          key     deduplication key, or empty
 --          due     delay in ms, or @ and the absolute ms
 -- RETURNS  n times: ready | scheduled | {duplicate, id of the first, its state}
--- COST     O(n log scheduled), n <= 1000
--- WHY      a repeated push finds its own id and changes nothing
-local ids = every(4, 1)
+--          | {full, max_ready or max_bytes, the cap}: nothing of this item was written
+-- COST     O(n log scheduled), n <= 1000, and a look at 500 records under max_bytes
+-- WHY      a repeated push finds its own id and changes nothing;
+--          calls carry items of many callers, so a cap refuses items, never the call
+local SAMPLES, ids = 500, every(4, 1)
 demand(#ids > 0, 'BADARG nothing to push')
 local size, now = open(), clock()
 
@@ -35,23 +37,35 @@ if #named > 0 then
   end
 end
 
+local max_ready, max_bytes = total(size.max_ready), total(size.max_bytes)
+local room = max_ready > 0 and max_ready - size.ready or math.huge
+local bytes = math.huge
+if max_bytes > 0 then
+  bytes = max_bytes - (call('MEMORY', 'USAGE', MESSAGES, 'SAMPLES', SAMPLES) or 0)
+end
+
 local records, ready, scheduled, keyed, reply, again = {}, {}, {}, {}, {}, {}
 local earliest, last_at, last_text = math.huge, nil, nil
 for i, id in ipairs(ids) do
-  local key = ARGV[4 * i - 1]
+  local key, due_now = ARGV[4 * i - 1], dues[i] <= now
   local first = (known[i] or first_of[id]) and id or owner['=' .. key]
   if first then
     again[#again + 1] = first
     reply[i] = { 'duplicate', first }
+  elseif due_now and #ready >= room then
+    reply[i] = { 'full', 'max_ready', max_ready }
+  elseif #id + #ARGV[4 * i - 2] > bytes then
+    reply[i] = { 'full', 'max_bytes', max_bytes }
   else
     first_of[id] = true
+    bytes = bytes - #id - #ARGV[4 * i - 2]
     pair(records, id, ARGV[4 * i - 2])
     if key ~= '' then
       owner['=' .. key] = id
       pair(keyed, '=' .. key, id)
       pair(keyed, id, key)
     end
-    if dues[i] <= now then
+    if due_now then
       ready[#ready + 1] = id
       reply[i] = 'ready'
     else
@@ -80,7 +94,7 @@ end
 if #again > 0 then
   local states, next_state = places(again), 0
   for i = 1, #ids do
-    if type(reply[i]) == 'table' then
+    if reply[i][1] == 'duplicate' then
       next_state = next_state + 1
       reply[i][3] = states[next_state] or 'ready'
     end

@@ -11,7 +11,7 @@ use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisEr
 use crate::error::{Error, Result};
 
 /// A busy server answers late; the client's default of 500 ms would break healthy calls.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Name resolution, TCP and the handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unacknowledged data this old means that the peer is gone (the system's default is 15 minutes).

@@ -35,6 +35,15 @@ pub enum Error {
     /// The server is out of memory and took nothing of the push.
     #[error("the server is out of memory; nothing was pushed")]
     Full,
+    /// The queue has reached a cap of its own and took nothing of the message, see
+    /// [`Queue::limit`](crate::Queue::limit).
+    #[error("the queue is full, its {cap} is {limit}; the message was not pushed")]
+    Limited {
+        /// `max_ready` or `max_bytes`.
+        cap: &'static str,
+        /// The cap's value, in messages or bytes.
+        limit: u64,
+    },
     /// The queue was written by a version with another layout; nothing was touched.
     #[error("the queue has a layout that this version does not know (it knows {known})")]
     Layout {
@@ -76,7 +85,10 @@ impl Error {
     /// assert!(redeliver::Error::Full.is_transient());
     /// ```
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::Unavailable { .. } | Self::Ambiguous { .. })
+        matches!(
+            self,
+            Self::Full | Self::Limited { .. } | Self::Unavailable { .. } | Self::Ambiguous { .. }
+        )
     }
 
     /// Whether the value given by the caller is at fault.

@@ -47,6 +47,7 @@ pub use message::{Due, Header, MAX_HEADER, Message, Payload, Raw};
 pub use name::{MAX_KEY, MAX_NAME, MessageId, QueueName, State};
 pub use op::counts::Counts;
 pub use op::forecast::Forecast;
+pub use op::limit::Limits;
 pub use op::redeliver::Redelivered;
 pub use op::reschedule::Rescheduled;
 pub use outcome::{IntoOutcome, Outcome};

@@ -1,5 +1,6 @@
 //! What a producer learns of its push.
 
+use crate::error::{Error, Result};
 use crate::name::{MessageId, State};
 use crate::op::push::Placed;
 use crate::store::Ran;
@@ -28,9 +29,10 @@ impl Pushed {
         }
     }
 
-    /// A repeated call that finds its own message has pushed it by its first try.
-    pub(crate) fn of(id: MessageId, placed: Ran<Placed>) -> Self {
-        match placed.reply {
+    /// A repeated call that finds its own message has pushed it by its first try. One that finds
+    /// the queue full cannot tell: its message may have been pushed, and done since.
+    pub(crate) fn of(id: MessageId, placed: Ran<Placed>) -> Result<Self> {
+        Ok(match placed.reply {
             Placed::Ready => Self::Ready(id),
             Placed::Scheduled => Self::Scheduled(id),
             Placed::Duplicate { id: first, state } if placed.repeated && first == id => match state
@@ -39,6 +41,11 @@ impl Pushed {
                 _ => Self::Ready(id),
             },
             Placed::Duplicate { id, state } => Self::Duplicate { id, state },
-        }
+            Placed::Full { cap, limit } if placed.repeated => {
+                let reason = format!("the queue is full by now, its {cap} is {limit}");
+                return Err(Error::Ambiguous { reason });
+            }
+            Placed::Full { cap, limit } => return Err(Error::Limited { cap, limit }),
+        })
     }
 }

@@ -17,6 +17,7 @@ use crate::op::claim::Claim;
 use crate::op::counts::{Count, Counts};
 use crate::op::destroy::Destroy;
 use crate::op::forecast::Forecast;
+use crate::op::limit::{Limit, Limits};
 use crate::op::pause::Pause;
 use crate::op::push::Push;
 use crate::op::redeliver::{Redeliver, Redelivered};
@@ -116,12 +117,13 @@ impl<T: Payload> Queue<T> {
         let prepared = message.into().prepare(&self.shared.policy)?;
         self.shared.register().await;
         let id = prepared.id;
-        Ok(Pushed::of(id, self.shared.push.submit(prepared).await?))
+        Pushed::of(id, self.shared.push.submit(prepared).await?)
     }
 
     /// Pushes many messages in calls of 512, in order; every message is checked before the first
     /// call is sent. After an error some may have been pushed; with [ids](Message::id) of your own
-    /// the whole list can be pushed again.
+    /// the whole list can be pushed again. So it is when the queue [is full](crate::Error::Limited): the
+    /// call that met the cap is the last one that is sent.
     pub async fn push_all<M: Into<Message<T>>>(
         &self,
         messages: impl IntoIterator<Item = M>,
@@ -135,7 +137,9 @@ impl<T: Payload> Queue<T> {
             let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
             let Ran { reply, repeated } = self.shared.store.run(&Push(batch)).await?;
             let outcomes = reply.into_iter().map(|reply| Ran { reply, repeated });
-            pushed.extend(ids.into_iter().zip(outcomes).map(|(id, ran)| Pushed::of(id, ran)));
+            for (id, ran) in ids.into_iter().zip(outcomes) {
+                pushed.push(Pushed::of(id, ran)?);
+            }
         }
         Ok(pushed)
     }
@@ -220,6 +224,16 @@ impl<T: Payload> Queue<T> {
     pub async fn resume(&self) -> Result<()> {
         self.shared.store.run(&Resume).await?;
         Ok(())
+    }
+
+    /// Sets the caps from which on pushes are refused with [`Error::Limited`](crate::Error::Limited), and says how they
+    /// hold now, 0 meaning no cap. They hold for all producers, and for whatever is new: a push
+    /// of a message that lives already is answered as ever, and what comes back comes back.
+    ///
+    /// `max_ready` refuses what would be deliverable at once; a delayed message is taken, and is
+    /// ready when it is due. `max_bytes` refuses every new message.
+    pub async fn limit(&self, limits: Limits) -> Result<Limits> {
+        Ok(self.shared.store.run(&Limit(limits.validated()?)).await?.reply)
     }
 
     /// Removes the whole queue, whatever it holds, and says how many messages went.

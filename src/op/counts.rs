@@ -55,6 +55,10 @@ pub struct Counts {
     pub ghosts: u64,
     /// Whether the queue hands out nothing.
     pub paused: bool,
+    /// The cap on ready, if there is one.
+    pub max_ready: Option<u64>,
+    /// The cap on the memory of all records, in bytes, if there is one.
+    pub max_bytes: Option<u64>,
     /// The server's clock, in ms since 1970.
     pub now_ms: u64,
     /// When the next scheduled message falls due.
@@ -107,7 +111,7 @@ impl Call for Count {
         let take = |name: &str| {
             told.get(name).copied().ok_or_else(|| Error::reply(SCRIPT.name, ("no", name)))
         };
-        let time = |name: &str| take(name).map(|ms| Some(ms).filter(|ms| *ms > 0));
+        let some = |name: &str| take(name).map(|value| Some(value).filter(|value| *value > 0));
         Ok(Counts {
             ready: take("ready")?,
             scheduled: take("scheduled")?,
@@ -128,10 +132,12 @@ impl Call for Count {
             trimmed: take("trimmed")?,
             ghosts: take("ghosts")?,
             paused: take("paused")? > 0,
+            max_ready: some("max_ready")?,
+            max_bytes: some("max_bytes")?,
             now_ms: take("now")?,
-            next_due_ms: time("next_due")?,
-            next_deadline_ms: time("next_deadline")?,
-            oldest_dead_ms: time("oldest_dead")?,
+            next_due_ms: some("next_due")?,
+            next_deadline_ms: some("next_deadline")?,
+            oldest_dead_ms: some("oldest_dead")?,
             ready_head,
         })
     }

@@ -10,6 +10,7 @@ pub(crate) mod destroy;
 pub(crate) mod extend;
 pub(crate) mod find;
 pub(crate) mod forecast;
+pub(crate) mod limit;
 pub(crate) mod pause;
 pub(crate) mod peek;
 pub(crate) mod purge;

@@ -15,7 +15,15 @@ pub(crate) struct Push(pub(crate) Vec<Prepared>);
 pub(crate) enum Placed {
     Ready,
     Scheduled,
-    Duplicate { id: MessageId, state: State },
+    Duplicate {
+        id: MessageId,
+        state: State,
+    },
+    /// Refused by this cap: nothing of it was written.
+    Full {
+        cap: &'static str,
+        limit: u64,
+    },
 }
 
 impl Call for Push {
@@ -43,7 +51,11 @@ fn placed(reply: Reply) -> Result<Placed> {
     if !reply.is_list() {
         return reply.word(&[("ready", Placed::Ready), ("scheduled", Placed::Scheduled)]);
     }
-    let [word, id, state] = reply.fixed()?;
-    word.word(&[("duplicate", ())])?;
-    Ok(Placed::Duplicate { id: id.text()?.parse()?, state: state.text()?.parse()? })
+    let [word, first, second] = reply.fixed()?;
+    if word.word(&[("duplicate", true), ("full", false)])? {
+        Ok(Placed::Duplicate { id: first.text()?.parse()?, state: second.text()?.parse()? })
+    } else {
+        let caps = [("max_ready", "max_ready"), ("max_bytes", "max_bytes")];
+        Ok(Placed::Full { cap: first.word(&caps)?, limit: second.number()? })
+    }
 }

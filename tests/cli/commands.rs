@@ -163,3 +163,23 @@ fn a_queue_is_listed_paused_resumed_and_destroyed() {
     assert_eq!(site.run(&["destroy", "q", "--yes"]).ok().json()["destroyed"], 1);
     assert!(site.run(&["counts"]).ok().lines().is_empty());
 }
+
+#[test]
+fn queue_set_caps_pushes_and_counts_tell_the_caps() {
+    let site = Site::new();
+    let _server = site.holder("q");
+    assert_eq!(site.run(&["queue", "set", "q"]).code, 2);
+    assert_eq!(site.run(&["queue", "set", "q", "--max-bytes", "2 weeks"]).code, 2);
+    let set = site.run(&["queue", "set", "q", "--max-ready", "1"]).ok().json();
+    assert_eq!((&set["max_ready"], &set["max_bytes"]), (&1.into(), &().into()));
+    let set = site.run(&["queue", "set", "q", "--max-bytes", "1MiB"]).ok().json();
+    assert_eq!((&set["max_ready"], &set["max_bytes"]), (&1.into(), &1_048_576.into()));
+    site.run(&["push", "q", "a"]).ok();
+    let refused = site.run(&["push", "q", "b"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("its max_ready is 1"), "{refused:?}");
+    let counts = site.counts("q");
+    assert_eq!((&counts["ready"], &counts["max_ready"]), (&1.into(), &1.into()));
+    site.run(&["queue", "set", "q", "--max-ready", "0"]).ok();
+    site.run(&["push", "q", "b"]).ok();
+}

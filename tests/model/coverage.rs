@@ -21,7 +21,7 @@ const WORDS: [(&str, &[&str]); 13] = [
     ("retry", &["scheduled", "ready", "dead", "lost"]),
     ("release", &["scheduled", "ready", "lost"]),
     ("extend", &["extended", "lost"]),
-    ("push", &["ready", "scheduled", "duplicate"]),
+    ("push", &["ready", "scheduled", "duplicate", "full"]),
     ("claim", &["more", "empty", "paused"]),
     ("cancel", &["cancelled", "missing", "deferred"]),
     ("reschedule", &["scheduled", "ready", "missing", "deferred", "pending", "dead"]),
@@ -31,14 +31,18 @@ const WORDS: [(&str, &[&str]); 13] = [
     ("resume", &["resumed"]),
 ];
 /// Verbs that answer with numbers, and the positions that have to be other than 0 at times.
-const NUMBERS: [(&str, &[usize]); 6] = [
+const NUMBERS: [(&str, &[usize]); 7] = [
     ("redeliver", &[0, 1, 2, 4, 5]),
     ("redrive", &[0, 1]),
     ("purge", &[0, 1]),
     ("trim", &[0, 1]),
+    ("limit", &[0]),
     ("peek", &[0]),
-    // All but the ghosts.
-    ("counts", &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 27, 29, 31, 33, 35, 39, 41, 43, 45]),
+    // All but the ghosts and the cap on bytes.
+    (
+        "counts",
+        &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 27, 29, 31, 33, 35, 39, 41, 45, 47, 49],
+    ),
 ];
 
 type Seen = BTreeMap<(&'static str, String), usize>;

@@ -93,6 +93,8 @@ pub(crate) enum Step {
         age: Moment,
         entries: u64,
     },
+    /// The cap on ready.
+    Limit(&'static str),
     Plain(&'static str),
     Page {
         verb: &'static str,
@@ -245,6 +247,8 @@ fn look() -> impl Strategy<Value = Step> {
         2 => who().prop_map(Step::CheckOne),
         3 => vec(who(), 0..17).prop_map(|ids| Step::ById("find", ids)),
         4 => Just(Step::Plain("counts")),
+        1 => select(&["1", "5", "20"][..]).prop_map(Step::Limit),
+        2 => select(&["0", "0", ""][..]).prop_map(Step::Limit),
         2 => Just(Step::Plain("pause")),
         5 => Just(Step::Plain("resume")),
         1 => Just(Step::Plain("destroy")),

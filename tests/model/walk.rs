@@ -36,7 +36,7 @@ pub(crate) struct Walk {
 }
 
 /// Verbs whose last argument has a form.
-const SPOILT: [&str; 11] = [
+const SPOILT: [&str; 12] = [
     "push",
     "claim",
     "retry",
@@ -45,6 +45,7 @@ const SPOILT: [&str; 11] = [
     "extend",
     "redeliver",
     "reschedule",
+    "limit",
     "trim",
     "peek",
     "check",
@@ -174,6 +175,7 @@ impl Walk {
             Step::CheckOne(who) => {
                 ("check", vec!["one".to_owned(), self.id(*who, 0, None), "1".to_owned()])
             }
+            Step::Limit(cap) => ("limit", vec![(*cap).to_owned(), String::new()]),
             Step::Plain(verb) => (*verb, Vec::new()),
             other => panic!("{other:?} is no call"),
         };

@@ -20,6 +20,7 @@ mod find;
 mod fixture;
 mod forecast;
 mod ghosts;
+mod limit;
 mod noscript;
 mod pause;
 mod peek;

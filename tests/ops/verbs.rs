@@ -1,6 +1,6 @@
 //! Every verb with ARGV that makes it work, for what has to hold for all of them.
 
-use redeliver::{Message, MessageId, Raw};
+use redeliver::{Limits, Message, MessageId, Raw};
 
 use crate::fixture::{Fixture, Placed, SECOND};
 use crate::receipts::VERBS;
@@ -39,6 +39,7 @@ pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
         ("purge", vec!["10", always]),
         ("purge", vec!["10", always, dead]),
         ("trim", vec!["10", "0", "0"]),
+        ("limit", vec!["7", ""]),
         ("pause", vec![]),
         ("resume", vec![]),
         ("find", vec![ready, scheduled, pending, dead, "nobody"]),
@@ -149,6 +150,7 @@ async fn every_call_of_the_library_says_when_the_layout_is_another() {
         queue.find(&ids).await.unwrap_err(),
         queue.counts().await.unwrap_err(),
         queue.check(|_| {}).await.unwrap_err(),
+        queue.limit(Limits::default()).await.unwrap_err(),
         queue.pause().await.unwrap_err(),
         queue.resume().await.unwrap_err(),
         queue.destroy().await.unwrap_err(),

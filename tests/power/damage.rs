@@ -6,7 +6,7 @@ use std::process::Command;
 use redeliver::{Error, Queue, Raw};
 
 use crate::aof::{Aof, recorder};
-use crate::fixture::{TestServer, program};
+use crate::fixture::{TestServer, under_test};
 use crate::syncs::incremental;
 use crate::{history, seeded};
 

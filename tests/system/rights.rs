@@ -1,6 +1,6 @@
 //! The access rights that `docs/operating.md` tells people to grant are enough.
 
-use redeliver::{Due, Message, Policy, Pushed, Queue, Raw, State};
+use redeliver::{Due, Limits, Message, Policy, Pushed, Queue, Raw, State};
 
 use crate::fixture::{Fixture, SECOND, TestServer};
 
@@ -11,6 +11,11 @@ fn documented(heading: &str) -> Vec<String> {
     let lines = text.lines().skip_while(|line| !line.starts_with(&format!("# {heading}"))).skip(1);
     let lines = lines.take_while(|line| line.starts_with('~') || line.starts_with("  "));
     lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
+}
+
+/// Caps far beyond what these tests push.
+fn caps() -> Limits {
+    Limits { max_ready: Some(1 << 20), max_bytes: Some(1 << 30) }
 }
 
 /// The same queue for a user with these rights, and for one with all.
@@ -37,6 +42,7 @@ async fn the_rights_of_a_producer_are_enough_to_push() {
         matches!(queue.push(keyed()).await.unwrap(), Pushed::Duplicate { id, .. } if id == first)
     );
     queue.push(keyed().key("later").delay(SECOND)).await.unwrap();
+    all.queue.limit(caps()).await.unwrap();
     // The record is gone, its key has stayed: the next push takes it over.
     all.redis::<()>(&["HDEL", &all.key("messages"), &first.to_string()]);
     assert!(matches!(queue.push(keyed()).await.unwrap(), Pushed::Ready(_)));
@@ -63,6 +69,8 @@ async fn the_rights_for_everything_are_enough_for_every_verb() {
     let _settled = last.extend(60 * SECOND).await.unwrap();
     let _settled = last.bury("r").await.unwrap();
     queue.redeliver(10).await.unwrap();
+    queue.limit(caps()).await.unwrap();
+    queue.push(Raw::from("within the caps")).await.unwrap();
     queue.pause().await.unwrap();
     queue.resume().await.unwrap();
     for state in State::ALL {

@@ -13,6 +13,7 @@ use crate::exit_code;
 use crate::output::Format;
 use crate::peek::PeekArgs;
 use crate::push::PushArgs;
+use crate::queue::QueueCommand;
 use crate::queues::{CancelArgs, DestroyArgs};
 use crate::serve::ServeArgs;
 use crate::work::WorkArgs;
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Looks at dead letters, brings them back, or lets them go.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Sets what holds for a queue as a whole.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Removes messages wherever they are.
     Cancel(CancelArgs),
     /// Proves that every message is in exactly one place; exits with 1 if one is not.

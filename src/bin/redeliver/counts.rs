@@ -85,13 +85,15 @@ fn in_full(counts: &Counts) -> String {
 }
 
 /// The order of a message's life.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 26] = [
     "ready",
     "scheduled",
     "pending",
     "dead",
     "messages",
     "paused",
+    "max_ready",
+    "max_bytes",
     "pushed",
     "acked",
     "retried",

@@ -15,6 +15,7 @@ mod peek;
 mod poll;
 mod private;
 mod push;
+mod queue;
 mod queues;
 mod serve;
 mod server;
@@ -68,6 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Counts(args) => counts::run(global, &args).await,
         Command::Peek(args) => peek::run(global, &args).await,
         Command::Dead(command) => dead::run(global, command).await,
+        Command::Queue(command) => queue::run(global, command).await,
         Command::Cancel(args) => queues::cancel(global, &args).await,
         Command::Check(args) => check::run(global, &args).await,
         Command::Destroy(args) => queues::destroy(global, &args).await,

@@ -3,17 +3,29 @@
 use super::{Message, Model, Place, due, number};
 use crate::reply::Reply;
 
+/// What a push says of one item.
+enum Told {
+    Placed(&'static str),
+    /// A duplicate of this one.
+    First(String),
+    Full,
+}
+
 impl Model {
     pub(super) fn push(&mut self, argv: &[String]) -> Reply {
-        let (mut firsts, mut earliest, mut rings) = (Vec::new(), None, false);
+        let (mut told, mut earliest, mut rings) = (Vec::new(), None, false);
         for item in argv.chunks(4) {
             let [id, record, key, when] = item else { panic!("a push item is cut short") };
             let at = due(when, self.now());
             if let Some(first) = self.living(id, key) {
-                firsts.push(Err(first));
+                told.push(Told::First(first));
                 continue;
             }
             let place = if at <= self.now() { Place::Ready } else { Place::Scheduled(at) };
+            if place == Place::Ready && self.is_full() {
+                told.push(Told::Full);
+                continue;
+            }
             let key = Some(key.clone()).filter(|key| !key.is_empty());
             let message = Message { record: record.clone(), key, line: None, place };
             self.messages.insert(id.clone(), message);
@@ -23,9 +35,9 @@ impl Model {
             } else {
                 earliest = Some(earliest.map_or(at, |earlier: u64| earlier.min(at)));
             }
-            firsts.push(Ok(place.state()));
+            told.push(Told::Placed(place.state()));
         }
-        let pushed = firsts.iter().filter(|first| first.is_ok()).count();
+        let pushed = told.iter().filter(|told| matches!(told, Told::Placed(_))).count();
         if pushed > 0 {
             self.layout = Some("1");
         }
@@ -34,14 +46,22 @@ impl Model {
         if rings {
             self.ring_bell();
         }
-        let told = firsts.into_iter().map(|first| match first {
-            Ok(state) => Reply::text(state),
-            Err(first) => {
+        let told = told.into_iter().map(|told| match told {
+            Told::Placed(state) => Reply::text(state),
+            Told::First(first) => {
                 let state = self.state_of(&first);
                 Reply::List(vec![Reply::text("duplicate"), Reply::text(first), Reply::text(state)])
             }
+            Told::Full => {
+                let cap = Reply::number(self.max_ready);
+                Reply::List(vec![Reply::text("full"), Reply::text("max_ready"), cap])
+            }
         });
         Reply::List(told.collect())
+    }
+
+    fn is_full(&self) -> bool {
+        self.max_ready > 0 && self.ready.len() as u64 >= self.max_ready
     }
 
     /// The message that makes another with this id or this key a duplicate.

@@ -76,6 +76,8 @@ impl Model {
         tell("messages", Reply::number(self.messages.len()));
         tell("now", Reply::number(self.now()));
         tell("paused", Reply::number(u64::from(self.paused)));
+        tell("max_ready", Reply::number(self.max_ready));
+        tell("max_bytes", Reply::number(0));
         let heads =
             [("next_due", "scheduled"), ("next_deadline", "pending"), ("oldest_dead", "dead")];
         for (name, state) in heads {

@@ -105,6 +105,8 @@ pub(crate) struct Model {
     pub(crate) bell: bool,
     pub(crate) alarm: bool,
     paused: bool,
+    /// The cap on ready; 0 = none.
+    max_ready: u64,
     /// What the first push sets.
     layout: Option<&'static str>,
     counters: BTreeMap<&'static str, u64>,
@@ -123,6 +125,7 @@ impl Default for Model {
             bell: false,
             alarm: false,
             paused: false,
+            max_ready: 0,
             layout: None,
             counters: BTreeMap::new(),
             watch: None,
@@ -148,6 +151,7 @@ impl Model {
             "redrive" => self.redrive(argv),
             "purge" => self.purge(argv),
             "trim" => self.trim(argv),
+            "limit" => self.limit(argv),
             "pause" => self.pause(),
             "resume" => self.resume(),
             "destroy" => self.destroy(),
@@ -207,6 +211,13 @@ impl Model {
         if let Some(at) = set {
             self.alarm |= at - self.now() < MAX_IDLE_MS && self.head(state) == Some(at);
         }
+    }
+
+    fn limit(&mut self, argv: &[String]) -> Reply {
+        if !argv[0].is_empty() {
+            self.max_ready = number(&argv[0]);
+        }
+        Reply::List(vec![Reply::number(self.max_ready), Reply::number(0)])
     }
 
     fn pause(&mut self) -> Reply {

@@ -50,6 +50,9 @@ impl Model {
         if let Some(layout) = self.layout {
             meta.insert("layout".to_owned(), layout.to_owned());
         }
+        if self.max_ready > 0 {
+            meta.insert("max_ready".to_owned(), self.max_ready.to_string());
+        }
         if self.paused {
             meta.insert("paused".to_owned(), "1".to_owned());
         }
