@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 21] = [
+const VERBS: [(&str, Prepare); 22] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);

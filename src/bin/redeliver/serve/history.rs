@@ -176,8 +176,8 @@ mod tests {
         let mut history = History::default();
         history.take(at(1_000_000, 0));
         history.take(at(1_005_000, 50));
-        assert_eq!(history.take(at(1_010_000, 100)).pushed.round(), 10.0);
-        assert_eq!(history.take(at(1_011_000, 0)).pushed.round(), 0.0);
+        assert!((history.take(at(1_010_000, 100)).pushed.round() - 10.0).abs() < 0.5);
+        assert!((history.take(at(1_011_000, 0)).pushed.round() - 0.0).abs() < 0.5);
     }
 
     #[test]
