@@ -26,7 +26,7 @@ before(async () => {
     const { origin, protocol } = new URL(request.url());
     if (protocol.startsWith('http') && origin !== stage.url) elsewhere.push(request.url());
   });
-}, { timeout: PATIENCE });
+}, { timeout: 2 * PATIENCE });
 
 after(async () => {
   await stage?.close();

@@ -12,7 +12,7 @@ const require = createRequire(join(root, 'target/browser/package.json'));
 const { chromium } = require('playwright-core');
 
 /** Far longer than anything takes; a test never waits for it unless it fails. */
-export const PATIENCE = 60_000;
+export const PATIENCE = 300_000;
 
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -75,7 +75,7 @@ export class Stage {
 
   redis(...args) {
     try {
-      return execFileSync('redis-cli', ['-s', this.socket, ...args.map(String)], { encoding: 'utf8' }).trim();
+      return execFileSync('redis-cli', ['-s', this.socket, ...args.map(String)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     } catch {
       return null;
     }
@@ -105,7 +105,7 @@ export class Stage {
 
   async browser() {
     this.chromium = await chromium.launchPersistentContext(join(this.dir, 'chromium'), {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS,
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS, timeout: PATIENCE,
       viewport: { width: 1280, height: 860 },
     });
     this.chromium.setDefaultTimeout(PATIENCE);

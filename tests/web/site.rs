@@ -98,9 +98,8 @@ impl Site {
     }
 
     pub(crate) fn get_with(&self, path: &str, headers: &[&str]) -> Answer {
-        let more: String = headers.iter().map(|header| format!("\r\n{header}")).collect();
-        let address = self.address;
-        self.send(&format!("GET {path} HTTP/1.0\r\nHost: {address}{more}"), "")
+        let start = format!("GET {path} HTTP/1.0\r\nHost: {}", self.address);
+        self.send(&[&[start.as_str()], headers].concat().join("\r\n"), "")
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -108,9 +107,8 @@ impl Site {
     }
 
     pub(crate) fn post_with(&self, path: &str, headers: &[&str], body: &str) -> Answer {
-        let more: String = headers.iter().map(|header| format!("\r\n{header}")).collect();
         let start = format!("POST {path} HTTP/1.0\r\nContent-Type: application/json");
-        self.send(&format!("{start}{more}"), body)
+        self.send(&[&[start.as_str()], headers].concat().join("\r\n"), body)
     }
 
     /// A post as the page sends it.

@@ -2,9 +2,7 @@
 
 import { h, mark, say, toast } from '/dom.js';
 import { retell } from '/format.js';
-import { message } from '/message.js';
 import { overview } from '/overview.js';
-import { queue } from '/queue.js';
 import { connect, disconnect, first, listen, live, post } from '/server.js';
 import { tasks } from '/tasks.js';
 
@@ -14,24 +12,30 @@ const alerts = document.getElementById('alerts');
 const tray = tasks(document.getElementById('tasks'));
 let view = null;
 
-/** `#/q/NAME?state=dead`, `#/q/NAME/m/ID` */
-function route() {
+/** `#/q/NAME?state=dead`, `#/q/NAME/m/ID`; what the overview can do without comes when it is asked for. */
+async function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const [, kind, name, sub, id] = path.split('/').map(decodeURIComponent);
-  if (kind === 'q' && sub === 'm') return message(name, id);
-  if (kind === 'q') return queue(name, new URLSearchParams(query));
+  if (kind === 'q' && sub === 'm') return (await import('/message.js')).message(name, id);
+  if (kind === 'q') return (await import('/queue.js')).queue(name, new URLSearchParams(query));
   return overview();
 }
 
-function show() {
+async function show() {
   const path = location.hash.split('?')[0];
   // Another state or search within the same queue keeps its plots.
   if (view?.path === path && view.query) {
     view.query(new URLSearchParams(location.hash.split('?')[1] ?? ''));
     return;
   }
+  const asked = location.hash;
+  const next = await route();
+  if (location.hash !== asked) {
+    next.leave?.();
+    return;
+  }
   view?.leave?.();
-  view = route();
+  view = next;
   view.path = path;
   document.title = view.title === 'Queues' ? 'redeliver' : `${view.title} · redeliver`;
   const home = h('a', { href: '#/', class: 'home' },
@@ -105,12 +109,12 @@ async function logOut() {
 
 async function start() {
   await first();
+  await show();
   connect();
-  show();
 }
 
 listen(around);
-window.addEventListener('hashchange', show);
+window.addEventListener('hashchange', () => show().catch((error) => toast(error.message, 'bad')));
 document.addEventListener('locked', () => { if (view) logIn(); });
 setInterval(retell, 1000);
 start().catch((error) => {
