@@ -53,6 +53,8 @@ pub struct Counts {
     pub trimmed: u64,
     /// Ids found without a record, and dropped.
     pub ghosts: u64,
+    /// Messages that left by no script: a repair found their records removed from outside.
+    pub vanished: u64,
     /// Whether the queue hands out nothing.
     pub paused: bool,
     /// The server's clock, in ms since 1970.
@@ -72,8 +74,12 @@ impl Counts {
     /// is live or went out by a counted way.
     pub fn law_holds(&self) -> bool {
         self.ready + self.scheduled + self.pending + self.dead == self.messages
-            && self.messages + self.acked + self.cancelled + self.purged + self.trimmed
-                == self.pushed
+            && self.messages + self.gone() == self.pushed
+    }
+
+    /// What ever left the queue, by each counted way.
+    pub fn gone(&self) -> u64 {
+        self.acked + self.cancelled + self.purged + self.trimmed + self.vanished
     }
 
     /// Messages that some worker has still to see: all but the dead ones.
@@ -127,6 +133,7 @@ impl Call for Count {
             purged: take("purged")?,
             trimmed: take("trimmed")?,
             ghosts: take("ghosts")?,
+            vanished: take("vanished")?,
             paused: take("paused")? > 0,
             now_ms: take("now")?,
             next_due_ms: time("next_due")?,

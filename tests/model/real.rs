@@ -12,7 +12,7 @@ use crate::fixture::{KEYS, TestServer, script_text};
 use crate::reference::Snapshot;
 use crate::reply::Reply;
 
-pub(crate) const VERBS: [&str; 20] = [
+pub(crate) const VERBS: [&str; 21] = [
     "ack",
     "bury",
     "cancel",
@@ -29,6 +29,7 @@ pub(crate) const VERBS: [&str; 20] = [
     "redeliver",
     "redrive",
     "release",
+    "repair",
     "reschedule",
     "resume",
     "retry",

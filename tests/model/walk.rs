@@ -171,8 +171,8 @@ impl Walk {
                 argv.extend((*verb == "peek").then(|| bytes.to_string()));
                 (*verb, argv)
             }
-            Step::CheckOne(who) => {
-                ("check", vec!["one".to_owned(), self.id(*who, 0, None), "1".to_owned()])
+            Step::CheckOne(place, who) => {
+                ("check", vec![(*place).to_owned(), self.id(*who, 0, None), "1".to_owned()])
             }
             Step::Plain(verb) => (*verb, Vec::new()),
             other => panic!("{other:?} is no call"),

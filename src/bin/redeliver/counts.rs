@@ -85,7 +85,7 @@ fn in_full(counts: &Counts) -> String {
 }
 
 /// The order of a message's life.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "ready",
     "scheduled",
     "pending",
@@ -104,6 +104,7 @@ const ORDER: [&str; 24] = [
     "cancelled",
     "purged",
     "trimmed",
+    "vanished",
     "ghosts",
     "ready_head",
     "next_due_ms",
