@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 22] = [
+const VERBS: [(&str, Prepare); 23] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);
@@ -121,6 +121,15 @@ const VERBS: [(&str, Prepare); 22] = [
     ("check", |fixture, n| {
         ready(fixture, n);
         words(&["ready", "0", &n.to_string()])
+    }),
+    // Eight orphans at most, each of them looked for in a list of this length.
+    ("repair", |fixture, n| {
+        let ids = ready(fixture, n);
+        let lost: Vec<_> = ids.into_iter().rev().take(8).collect();
+        for id in &lost {
+            fixture.redis::<()>(&["LREM", &fixture.key("ready"), "-1", id]);
+        }
+        lost
     }),
     ("destroy", |fixture, n| {
         ready(fixture, n);

@@ -7,12 +7,8 @@
 --          there has the time 0
 -- COST     O(1)
 local size, now = open(), clock()
-local names = {
-  'pushed', 'acked', 'retried', 'released', 'buried', 'promoted', 'reclaimed', 'died',
-  'cancelled', 'redriven', 'purged', 'trimmed', 'ghosts',
-}
-local counters, reply = call('HMGET', META, unpack(names)), {}
-for i, name in ipairs(names) do pair(reply, name, total(counters[i])) end
+local counters, reply = ledger(size), {}
+for _, name in ipairs(COUNTERS) do pair(reply, name, counters[name]) end
 for _, name in ipairs({ 'ready', 'scheduled', 'pending', 'dead', 'messages' }) do
   pair(reply, name, size[name])
 end

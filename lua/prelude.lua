@@ -8,9 +8,15 @@ local function demand(holds, fault)
   if not holds then error({ err = fault }) end
 end
 
-local function whole(text)
+-- What is stored or sent as a whole number, as long as a Lua number holds it exactly.
+local function exact(text)
   local number = tonumber(string.match(text or '', '^%d+$'))
-  demand(number and number < MAX_EXACT, 'BADARG a whole number is missing or too large')
+  return number and number < MAX_EXACT and number
+end
+
+local function whole(text)
+  local number = exact(text)
+  demand(number, 'BADARG a whole number is missing or too large')
   return number
 end
 
@@ -44,8 +50,7 @@ end
 
 -- A damaged counter reads as 0.
 local function total(text)
-  local number = tonumber(string.match(text or '', '^%d+$')) or 0
-  return number < MAX_EXACT and number or 0
+  return exact(text) or 0
 end
 
 -- HINCRBY would raise over a damaged counter, and that in the middle of the writes.
@@ -76,6 +81,11 @@ end
 
 local function history_of(line)
   return string.match(line or '', '^%d+ %d+ %d+ (.+)$')
+end
+
+-- MAX of a record; a damaged one reads as 0, and 4294967295 is the most that clients hold.
+local function max_of(record)
+  return math.min(tonumber(string.match(record or '', '^(%d+)\n')) or 0, 4294967295)
 end
 
 local function spent(failures, max)
@@ -157,12 +167,82 @@ local function dead_letters(first, limit, before)
   return ids
 end
 
+local function is_silent(size)
+  return size.bell == 0 and not size.paused
+end
+
 local function ring_bell(size)
-  if size.bell == 0 and not size.paused then call('RPUSH', BELL, '1') end
+  if is_silent(size) then call('RPUSH', BELL, '1') end
 end
 
 -- Rings when `at` is now the earliest of its set; later than MAX_IDLE_MS every poller looks anyway.
 local function ring_alarm(size, set, at, now)
   if size.alarm > 0 or at - now >= MAX_IDLE_MS then return end
   if tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= at then call('RPUSH', ALARM, '1') end
+end
+
+local COUNTERS = {
+  'pushed', 'acked', 'retried', 'released', 'buried', 'promoted', 'reclaimed', 'died',
+  'cancelled', 'redriven', 'purged', 'trimmed', 'ghosts', 'vanished',
+}
+
+-- The counters by name, and what was pushed beyond what is live or left by a counted way.
+local function ledger(size)
+  local told, kept = call('HMGET', META, unpack(COUNTERS)), {}
+  for i, name in ipairs(COUNTERS) do kept[name] = total(told[i]) end
+  local gone = kept.acked + kept.cancelled + kept.purged + kept.trimmed + kept.vanished
+  return kept, kept.pushed - size.messages - gone, told
+end
+
+-- What is wrong with the entry `=KEY`, the id that it names, and the key that this id names.
+local function key_damage(key)
+  local id = call('HMGET', KEYED, '=' .. key)[1]
+  if not id then return false end
+  if call('HEXISTS', MESSAGES, id) == 0 then return 'stale_key', id end
+  local own = call('HMGET', KEYED, id)[1]
+  return own ~= key and 'crossed_key', id, own
+end
+
+-- What is known of one id, and all that is wrong with it: check tells it, repair mends it.
+-- `near` leaves out the walk through ready where the rest says that the id is elsewhere.
+local function examine(id, near)
+  local _, scheduled, pending, dead = places({ id })
+  local at = { scheduled = scheduled[1], pending = pending[1], dead = dead[1] }
+  local it, homes, timed = { at = at, damage = {}, listed = 0 }, 0, true
+  it.record = call('HEXISTS', MESSAGES, id) == 1
+  for _, score in pairs(at) do
+    if score then homes, timed = homes + 1, timed and exact(score) end
+  end
+  if not near or it.record and homes == 0 then
+    it.listed = #call('LPOS', READY, id, 'COUNT', 0)
+    homes = homes + it.listed
+  end
+  it.line, it.key = call('HMGET', ATTEMPTS, id)[1], call('HMGET', KEYED, id)[1]
+  local tell = function(damage) it.damage[#it.damage + 1] = damage end
+  if not it.record then
+    if homes > 0 then tell('ghost') end
+    if it.line then tell('stray_line') end
+    if it.key then tell('stale_key') end
+    return it
+  end
+  if homes ~= 1 then tell(homes == 0 and 'orphan' or 'twice') end
+  if not timed then tell('bad_time') end
+  if it.line and not select(3, numbers(it.line)) then tell('bad_line') end
+  if it.key and call('HMGET', KEYED, '=' .. it.key)[1] ~= id then tell('crossed_key') end
+  return it
+end
+
+-- What is wrong with the queue as a whole, as pairs of what it is about and what it is.
+local function ailments(size)
+  local found, _, missing, told = {}, ledger(size)
+  if size.ready > 0 and is_silent(size) then
+    pair(found, call('LINDEX', READY, 0), 'lost_bell')
+  end
+  if size.bell > 1 then pair(found, 'bell', 'tokens') end
+  if size.alarm > 1 then pair(found, 'alarm', 'tokens') end
+  for i, name in ipairs(COUNTERS) do
+    if told[i] and not exact(told[i]) then pair(found, name, 'bad_counter') end
+  end
+  if missing ~= 0 then pair(found, 'pushed', 'counters') end
+  return found
 end

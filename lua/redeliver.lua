@@ -34,7 +34,7 @@ for first = 1, #unread, 16 do
   for i, record in ipairs(call('HMGET', MESSAGES, unpack(page))) do
     local at = unread[first + i - 1]
     ghost[at] = not record
-    maxima[at] = math.min(tonumber(string.match(record or '', '^(%d+)\n')) or 0, 4294967295)
+    maxima[at] = max_of(record)
     budget = budget - #(record or '')
   end
 end

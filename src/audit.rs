@@ -1,141 +1,295 @@
-//! The proof, online and in bounded reads, that every message is in exactly one place.
+//! The proof, online and in bounded reads, that every message is in exactly one place; and the mending.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
+use crate::damage::Damage;
 use crate::error::Result;
 use crate::message::Payload;
-use crate::name::State;
 use crate::op::check::{Check, Finding, Step};
-use crate::op::counts::Counts;
+use crate::op::counts::{Count, Counts};
+use crate::op::repair::{MAX_SUBJECTS, Repair};
 use crate::queue::Queue;
+use crate::store::Store;
 
 /// Ids of one read: a script of well under a millisecond.
 const STEP: usize = 200;
 /// Before Redis 7.4 a hash cannot be walked without its values, so these reads copy payloads.
 const MESSAGES_STEP: usize = 16;
-/// Problems listed by id; the report counts all of them.
+/// Findings listed one by one; the report counts all of them.
 const MAX_LISTED: usize = 100;
-
-/// What is wrong with one id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Damage {
-    /// In a state without a record: claims and pollers drop it when they meet it.
-    Ghost,
-    /// A record in no state: nobody would ever deliver it.
-    Orphan,
-    /// In two states, or twice in one.
-    Twice,
-}
+/// A worker that has just taken the bell's token claims at once: only a bell that stays silent for a
+/// second, with the same message at the head of ready, has lost it.
+const BELL_LOOKS: u32 = 10;
+const BELL_PAUSE: Duration = Duration::from_millis(100);
+/// What is read page by page. Records come before ready: a message may leave it meanwhile, and then
+/// it is looked at alone, but none that was there all the time is missed.
+const PLACES: [&str; 7] =
+    ["messages", "ready", "scheduled", "pending", "dead", "keyed", "attempts"];
 
 /// What [`Queue::check`] found.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The counts at the end of the check; [`Counts::law_holds`] is half of the proof.
+    /// The counts at the end of the check; [`Counts::law_holds`] is half of the proof. All 0 when a
+    /// key has another type, since no script reads such a queue.
     pub counts: Counts,
-    /// Ids looked at, each in its state and in the records.
+    /// Ids looked at, each in its state and in the records; attempt lines and keys besides.
     pub looked_at: u64,
-    /// How many ids are damaged.
+    /// How much damage there is: an id may be damaged in several ways.
     pub damaged: u64,
-    /// The first hundred of them.
+    /// The same by kind.
+    pub kinds: BTreeMap<Damage, u64>,
+    /// The first hundred: an id, `=` and a deduplication key, or the name of a key or counter.
     pub damage: Vec<(String, Damage)>,
 }
 
 impl Report {
-    /// Whether the law holds and each id is in exactly one place.
+    fn new(found: &Found, counts: Counts) -> Self {
+        let listed = found.damage.iter().take(MAX_LISTED);
+        let text = |about: &[u8]| String::from_utf8_lossy(about).into_owned();
+        Self {
+            counts,
+            looked_at: found.looked_at,
+            damaged: found.damage.len() as u64,
+            kinds: by_kind(&found.damage),
+            damage: listed.map(|(about, damage)| (text(about), *damage)).collect(),
+        }
+    }
+
+    /// Whether the law holds and nothing is damaged.
     pub fn is_clean(&self) -> bool {
         self.counts.law_holds() && self.damaged == 0
     }
 }
 
+/// What [`Queue::repair`] did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// What was found before.
+    pub found: Report,
+    /// How much of each kind was mended. Less than was found when traffic has mended some before.
+    pub mended: BTreeMap<Damage, u64>,
+    /// The counts afterwards.
+    pub counts: Counts,
+}
+
+impl Repaired {
+    /// Whether all that was found is mended: the law holds, and no key has another type.
+    pub fn is_clean(&self) -> bool {
+        self.counts.law_holds() && !self.found.kinds.contains_key(&Damage::WrongType)
+    }
+}
+
+type Findings = Vec<(Vec<u8>, Damage)>;
+
+fn by_kind(findings: &Findings) -> BTreeMap<Damage, u64> {
+    let mut kinds = BTreeMap::new();
+    for (_, damage) in findings {
+        *kinds.entry(*damage).or_default() += 1;
+    }
+    kinds
+}
+
 impl<T: Payload> Queue<T> {
-    /// Checks the law, and each id in exactly one place, while the queue is at work.
+    /// Checks the law, each id in exactly one place, and all that belongs to it, while the queue is at
+    /// work. Changes nothing.
     ///
     /// It reads pages, so ids move under it; whatever looks wrong is looked at again, alone and
     /// atomically, before it is reported. Takes memory for two ids per ready message. `progress` is
     /// told how many ids were looked at so far.
-    pub async fn check(&self, mut progress: impl FnMut(u64)) -> Result<Report> {
-        let mut audit = Audit::default();
-        for place in ["messages", "ready", "scheduled", "pending", "dead"] {
-            let mut cursor = "0".to_owned();
-            loop {
-                let limit = if place == "messages" { MESSAGES_STEP } else { STEP };
-                let call = Check { place, cursor: &cursor, limit };
-                let step = self.store().run(&call).await?.reply;
-                let next = step.next.clone();
-                audit.note(place, step);
-                progress(audit.looked_at);
-                let Some(next) = next else { break };
-                cursor = next;
-            }
-        }
-        let mut report = Report {
-            counts: Counts::default(),
-            looked_at: audit.looked_at,
-            damaged: 0,
-            damage: vec![],
-        };
-        for id in audit.suspects() {
-            let call = Check { place: "one", cursor: &id, limit: 1 };
-            for (id, finding) in self.store().run(&call).await?.reply.findings {
-                let Some(damage) = confirmed(finding) else {
-                    continue;
-                };
-                report.damaged += 1;
-                if report.damage.len() < MAX_LISTED {
-                    report.damage.push((id, damage));
-                }
-            }
-        }
-        report.counts = self.counts().await?;
-        Ok(report)
+    pub async fn check(&self, progress: impl FnMut(u64)) -> Result<Report> {
+        let found = find(self.store(), progress).await?;
+        Ok(Report::new(&found, counts(self.store(), &found).await?))
+    }
+
+    /// Checks like [`check`](Self::check) and mends what it found, while the queue is at work; what
+    /// each kind of damage becomes is said at [`Damage`].
+    ///
+    /// It loses no message: a record without a place becomes ready, and an id goes only when its
+    /// record is gone. Each call of the script mends at most eight ids and looks at them again first,
+    /// so what has become sound since is left alone, and running it twice is harmless. A key of
+    /// another type is reported and never touched.
+    pub async fn repair(&self, progress: impl FnMut(u64)) -> Result<Repaired> {
+        let found = find(self.store(), progress).await?;
+        let before = Report::new(&found, counts(self.store(), &found).await?);
+        let mended = if found.is_readable() { mend(self.store(), &found).await? } else { vec![] };
+        let counts = counts(self.store(), &found).await?;
+        Ok(Repaired { found: before, mended: by_kind(&mended), counts })
     }
 }
 
-fn confirmed(finding: Finding) -> Option<Damage> {
-    match finding {
-        Finding::Ghost => Some(Damage::Ghost),
-        Finding::Orphan => Some(Damage::Orphan),
-        Finding::Twice => Some(Damage::Twice),
-        Finding::Unplaced | Finding::Listed | Finding::Placed | Finding::Gone => None,
+async fn counts(store: &Store, found: &Found) -> Result<Counts> {
+    if found.is_readable() { Ok(store.run(&Count).await?.reply) } else { Ok(Counts::default()) }
+}
+
+/// The queue as a whole comes first, since what is mended later rings its bell. Then the keys: what
+/// is right for an id depends on whom its key names.
+async fn mend(store: &Store, found: &Found) -> Result<Findings> {
+    let mut mended = Findings::new();
+    if !found.of_queue.is_empty() {
+        mended.extend(store.run(&Repair(&[])).await?.reply);
     }
+    for group in [&found.keys, &found.ids] {
+        for subjects in group.chunks(MAX_SUBJECTS) {
+            mended.extend(store.run(&Repair(subjects)).await?.reply);
+        }
+    }
+    Ok(mended)
+}
+
+/// All that is damaged, and whom a repair has to look at.
+#[derive(Debug, Default)]
+struct Found {
+    looked_at: u64,
+    damage: Findings,
+    of_queue: Findings,
+    keys: Vec<Vec<u8>>,
+    ids: Vec<Vec<u8>>,
+}
+
+impl Found {
+    fn is_readable(&self) -> bool {
+        !self.damage.iter().any(|(_, damage)| *damage == Damage::WrongType)
+    }
+}
+
+async fn find(store: &Store, mut progress: impl FnMut(u64)) -> Result<Found> {
+    let mut found = Found { damage: look(store, "types", b"0").await?, ..Found::default() };
+    if !found.is_readable() {
+        return Ok(found);
+    }
+    let mut audit = Audit::default();
+    for place in PLACES {
+        let mut cursor = b"0".to_vec();
+        loop {
+            let limit = if place == "messages" { MESSAGES_STEP } else { STEP };
+            let call = Check { place, cursor: &cursor, limit };
+            let step = store.run(&call).await?.reply;
+            let next = step.next.clone();
+            audit.note(step);
+            progress(audit.looked_at);
+            let Some(next) = next else { break };
+            cursor = next;
+        }
+    }
+    found.looked_at = audit.looked_at;
+    for (place, subjects) in audit.suspects() {
+        for subject in subjects {
+            let damage = look(store, place, &subject).await?;
+            if damage.is_empty() {
+                continue;
+            }
+            found.damage.extend(damage);
+            let group = if subject.starts_with(b"=") { &mut found.keys } else { &mut found.ids };
+            group.push(subject);
+        }
+    }
+    found.of_queue = ailments(store).await?;
+    found.damage.extend(found.of_queue.iter().cloned());
+    Ok(found)
+}
+
+/// The damage that one look tells.
+async fn look(store: &Store, place: &str, cursor: &[u8]) -> Result<Findings> {
+    let step = store.run(&Check { place, cursor, limit: 1 }).await?.reply;
+    let damaged = |(about, finding)| match finding {
+        Finding::Damaged(damage) => Some((about, damage)),
+        _ => None,
+    };
+    Ok(step.findings.into_iter().filter_map(damaged).collect())
+}
+
+async fn ailments(store: &Store) -> Result<Findings> {
+    let mut found = look(store, "queue", b"0").await?;
+    for _ in 0..BELL_LOOKS {
+        let silent = found.iter().find(|(_, damage)| *damage == Damage::LostBell).cloned();
+        let Some(silent) = silent else { break };
+        sleep(BELL_PAUSE).await;
+        found = look(store, "queue", b"0").await?;
+        if !found.contains(&silent) {
+            found.retain(|(_, damage)| *damage != Damage::LostBell);
+        }
+    }
+    Ok(found)
 }
 
 /// What the pages told so far.
 #[derive(Debug, Default)]
 struct Audit {
     looked_at: u64,
-    listed: HashSet<String>,
-    unplaced: HashSet<String>,
-    suspects: HashSet<String>,
+    listed: HashSet<Vec<u8>>,
+    unplaced: HashSet<Vec<u8>>,
+    suspects: HashSet<Vec<u8>>,
+    /// The page of ready that was read last.
+    page: Vec<Vec<u8>>,
 }
 
 impl Audit {
-    fn note(&mut self, place: &str, step: Step) {
+    fn note(&mut self, step: Step) {
         self.looked_at += step.seen;
+        let mut page = Vec::new();
         for (id, finding) in step.findings {
             match finding {
                 Finding::Unplaced => {
                     self.unplaced.insert(id);
                 }
-                Finding::Listed if place == State::Ready.as_str() => {
-                    if let Some(again) = self.listed.replace(id) {
-                        self.suspects.insert(again);
-                    }
-                }
+                Finding::Listed => page.push(id),
                 _ => {
                     self.suspects.insert(id);
                 }
             }
         }
+        if page.is_empty() {
+            return;
+        }
+        for id in &page[..page.len() - overlap(&page, &self.page)] {
+            if let Some(again) = self.listed.replace(id.clone()) {
+                self.suspects.insert(again);
+            }
+        }
+        self.page = page;
     }
 
-    fn suspects(self) -> Vec<String> {
-        let missing = self.unplaced.into_iter().filter(|id| !self.listed.contains(id));
-        self.suspects.into_iter().chain(missing).collect()
+    /// Whom to look at again, and how: an id that stood in no ZSET and was not seen in ready has
+    /// mostly gone elsewhere meanwhile, which takes no walk through ready to see.
+    fn suspects(self) -> [(&'static str, Vec<Vec<u8>>); 2] {
+        let Self { suspects, unplaced, listed, .. } = self;
+        let missing = unplaced.into_iter();
+        let missing = missing.filter(|id| !listed.contains(id) && !suspects.contains(id));
+        [("near", missing.collect()), ("one", suspects.iter().cloned().collect())]
+    }
+}
+
+/// How many ids at the end of a page of ready stood at the beginning of the one before: ready is read
+/// from its tail, and what claims take at its head moves the rest into the next page.
+fn overlap(page: &[Vec<u8>], before: &[Vec<u8>]) -> usize {
+    let most = page.len().min(before.len());
+    (1..=most).rev().find(|shared| page.ends_with(&before[..*shared])).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<Vec<u8>> {
+        text.bytes().map(|id| vec![id]).collect()
+    }
+
+    #[test]
+    fn what_moved_into_the_next_page_is_no_duplicate() {
+        for (page, before, shared) in [
+            ("abc", "def", 0),
+            ("abd", "def", 1),
+            ("def", "def", 3),
+            ("ada", "def", 0),
+            ("", "a", 0),
+        ] {
+            assert_eq!(overlap(&ids(page), &ids(before)), shared, "{page} {before}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One bounded step of the proof that every message is in exactly one place.
 
+use crate::damage::Damage;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
@@ -7,29 +8,28 @@ static SCRIPT: Script = lua!("check", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
-    /// `messages`, a state, or `one`.
+    /// A key to read page by page, `queue` or `types` as a whole, `one` or `near` alone.
     pub(crate) place: &'a str,
-    /// `0` at first; for `one` the id.
-    pub(crate) cursor: &'a str,
+    /// `0` at first; for `one` and `near` the id, or `=` and a deduplication key.
+    pub(crate) cursor: &'a [u8],
     pub(crate) limit: usize,
 }
 
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) next: Option<String>,
+    pub(crate) next: Option<Vec<u8>>,
     pub(crate) seen: u64,
-    pub(crate) findings: Vec<(String, Finding)>,
+    /// What each is about: an id, `=` and a key, or the name of a key or a counter.
+    pub(crate) findings: Vec<(Vec<u8>, Finding)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
     Unplaced,
     Listed,
-    Ghost,
-    Twice,
-    Orphan,
     Placed,
     Gone,
+    Damaged(Damage),
 }
 
 impl Call for Check<'_> {
@@ -46,23 +46,21 @@ impl Call for Check<'_> {
     }
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
-        let words = [
+        let sound = [
             ("unplaced", Finding::Unplaced),
             ("listed", Finding::Listed),
-            ("ghost", Finding::Ghost),
-            ("twice", Finding::Twice),
-            ("orphan", Finding::Orphan),
             ("placed", Finding::Placed),
             ("gone", Finding::Gone),
         ];
+        let damaged = Damage::ALL.map(|damage| (damage.as_str(), Finding::Damaged(damage)));
+        let words = [&sound[..], &damaged].concat();
         let mut items = reply.list()?;
-        let cursor = next(&SCRIPT, &mut items)?.text()?;
+        let cursor = next(&SCRIPT, &mut items)?.bytes()?;
         let seen = next(&SCRIPT, &mut items)?.number()?;
         let mut findings = Vec::new();
-        while let Some(id) = items.next() {
-            let id = String::from_utf8_lossy(&id.bytes()?).into_owned();
-            findings.push((id, next(&SCRIPT, &mut items)?.word(&words)?));
+        while let Some(about) = items.next() {
+            findings.push((about.bytes()?, next(&SCRIPT, &mut items)?.word(&words)?));
         }
-        Ok(Step { next: Some(cursor).filter(|cursor| cursor != "0"), seen, findings })
+        Ok(Step { next: Some(cursor).filter(|cursor| cursor != b"0"), seen, findings })
     }
 }

@@ -53,6 +53,8 @@ pub struct Counts {
     pub trimmed: u64,
     /// Ids found without a record, and dropped.
     pub ghosts: u64,
+    /// Messages that left by no script: a repair found their records removed from outside.
+    pub vanished: u64,
     /// Whether the queue hands out nothing.
     pub paused: bool,
     /// The cap on ready, if there is one.
@@ -76,8 +78,12 @@ impl Counts {
     /// is live or went out by a counted way.
     pub fn law_holds(&self) -> bool {
         self.ready + self.scheduled + self.pending + self.dead == self.messages
-            && self.messages + self.acked + self.cancelled + self.purged + self.trimmed
-                == self.pushed
+            && self.messages + self.gone() == self.pushed
+    }
+
+    /// What ever left the queue, by each counted way.
+    pub fn gone(&self) -> u64 {
+        self.acked + self.cancelled + self.purged + self.trimmed + self.vanished
     }
 
     /// Messages that some worker has still to see: all but the dead ones.
@@ -131,6 +137,7 @@ impl Call for Count {
             purged: take("purged")?,
             trimmed: take("trimmed")?,
             ghosts: take("ghosts")?,
+            vanished: take("vanished")?,
             paused: take("paused")? > 0,
             max_ready: some("max_ready")?,
             max_bytes: some("max_bytes")?,

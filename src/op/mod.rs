@@ -18,6 +18,7 @@ pub(crate) mod push;
 pub(crate) mod redeliver;
 pub(crate) mod redrive;
 pub(crate) mod release;
+pub(crate) mod repair;
 pub(crate) mod reschedule;
 pub(crate) mod resume;
 pub(crate) mod retry;

@@ -15,7 +15,7 @@ const WALKS: usize = 600;
 /// How often each has to come at least.
 const OFTEN: usize = 10;
 /// What a verb answers for each item, or in the first place.
-const WORDS: [(&str, &[&str]); 13] = [
+const WORDS: [(&str, &[&str]); 14] = [
     ("ack", &["acked", "lost"]),
     ("bury", &["dead", "lost"]),
     ("retry", &["scheduled", "ready", "dead", "lost"]),
@@ -26,7 +26,8 @@ const WORDS: [(&str, &[&str]); 13] = [
     ("cancel", &["cancelled", "missing", "deferred"]),
     ("reschedule", &["scheduled", "ready", "missing", "deferred", "pending", "dead"]),
     ("find", &["ready", "scheduled", "pending", "dead", "missing"]),
-    ("check", &["gone", "placed", "listed"]),
+    ("check", &["gone", "placed", "listed", "lost_bell"]),
+    ("repair", &["lost_bell"]),
     ("pause", &["paused"]),
     ("resume", &["resumed"]),
 ];
@@ -38,12 +39,15 @@ const NUMBERS: [(&str, &[usize]); 7] = [
     ("trim", &[0, 1]),
     ("limit", &[0]),
     ("peek", &[0]),
-    // All but the ghosts and the cap on bytes.
+    // All but the ghosts, the vanished and the cap on bytes.
     (
         "counts",
-        &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 27, 29, 31, 33, 35, 39, 41, 45, 47, 49],
+        &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 29, 31, 33, 35, 37, 41, 43, 47, 49, 51],
     ),
 ];
+
+/// It only counts, and its own tests compare it with the sets.
+const UNWALKED: [&str; 1] = ["forecast"];
 
 type Seen = BTreeMap<(&'static str, String), usize>;
 
@@ -105,7 +109,8 @@ fn every_script_is_walked() {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let scripts = paths.filter(|path| path.extension().is_some_and(|ending| ending == "lua"));
     let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
-    let mut scripts: Vec<_> = scripts.map(stem).filter(|stem| stem != "prelude").collect();
+    let walked = |stem: &String| stem != "prelude" && !UNWALKED.contains(&stem.as_str());
+    let mut scripts: Vec<_> = scripts.map(stem).filter(walked).collect();
     scripts.sort();
     assert_eq!(scripts, real::VERBS);
 }

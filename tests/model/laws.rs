@@ -141,6 +141,7 @@ fn conserved(after: &Snapshot) {
     assert!(places.keys().copied().eq(after.messages.keys().map(String::as_str)), "the law");
     let count =
         |name: &str| -> u64 { after.meta.get(name).map_or(0, |text| text.parse().unwrap()) };
-    let gone = ["acked", "cancelled", "purged", "trimmed"].map(count).iter().sum::<u64>();
+    let gone =
+        ["acked", "cancelled", "purged", "trimmed", "vanished"].map(count).iter().sum::<u64>();
     assert_eq!(count("pushed"), after.messages.len() as u64 + gone, "the counters");
 }

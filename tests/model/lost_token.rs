@@ -10,7 +10,7 @@ const SECOND_US: u64 = 1_000_000;
 /// When the bell holds a token again, in µs after it was lost, while one poller comes as it is told
 /// and the holder of a message extends its lease of this many ms every second.
 fn mended_after(lease: u64) -> Option<u64> {
-    let server = TestServer::start(&[]);
+    let server = TestServer::start(&crate::WHOLE_SCANS);
     set_up(&server, None, |_, text| text);
     let (real, start) = (Real::new(), Model::default().now_us);
     let lease = lease.to_string();

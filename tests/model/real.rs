@@ -30,6 +30,7 @@ pub(crate) const VERBS: [&str; 21] = [
     "redeliver",
     "redrive",
     "release",
+    "repair",
     "reschedule",
     "resume",
     "retry",

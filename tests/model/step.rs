@@ -103,7 +103,7 @@ pub(crate) enum Step {
         limit: u64,
         bytes: u64,
     },
-    CheckOne(Who),
+    CheckOne(&'static str, Who),
     /// By so many microseconds.
     Advance(i64),
     /// To the first time of a state, and so many microseconds further.
@@ -124,6 +124,7 @@ const TIMES: [u64; 9] = [0, 0, 0, 1, 1000, 4999, 5000, 5001, 60_000];
 const LEASES: [u64; 6] = [1, 1000, 4999, 5000, 5001, 30_000];
 const OFFSETS: [i64; 7] = [-1000, -1, 0, 1, 1000, 4999, 5000];
 const STATES: [&str; 4] = super::reference::STATES;
+const PLACES: [&str; 7] = ["ready", "ready", "scheduled", "pending", "dead", "keyed", "attempts"];
 
 fn who() -> impl Strategy<Value = Who> + Clone {
     prop_oneof![
@@ -207,7 +208,8 @@ fn letters(verb: &'static str) -> impl Strategy<Value = Step> {
 
 fn page(verb: &'static str) -> impl Strategy<Value = Step> {
     let bounds = (0..6_u64, select(&LIMITS[..]), select(&BYTES[..]));
-    (select(&STATES[..]), bounds).prop_map(move |(state, (start, limit, bytes))| Step::Page {
+    let places = if verb == "check" { &PLACES[..] } else { &STATES[..] };
+    (select(places), bounds).prop_map(move |(state, (start, limit, bytes))| Step::Page {
         verb,
         state,
         start,
@@ -244,7 +246,11 @@ fn look() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => page("peek"),
         3 => page("check"),
-        2 => who().prop_map(Step::CheckOne),
+        2 => (select(&["one", "near"][..]), who())
+            .prop_map(|(place, who)| Step::CheckOne(place, who)),
+        6 => Just(Step::CheckOne("queue", Who::Nobody)),
+        2 => vec(who(), 1..9).prop_map(|ids| Step::ById("repair", ids)),
+        9 => Just(Step::Plain("repair")),
         3 => vec(who(), 0..17).prop_map(|ids| Step::ById("find", ids)),
         4 => Just(Step::Plain("counts")),
         1 => select(&["1", "5", "20"][..]).prop_map(Step::Limit),

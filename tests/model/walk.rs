@@ -172,8 +172,8 @@ impl Walk {
                 argv.extend((*verb == "peek").then(|| bytes.to_string()));
                 (*verb, argv)
             }
-            Step::CheckOne(who) => {
-                ("check", vec!["one".to_owned(), self.id(*who, 0, None), "1".to_owned()])
+            Step::CheckOne(place, who) => {
+                ("check", vec![(*place).to_owned(), self.id(*who, 0, None), "1".to_owned()])
             }
             Step::Limit(cap) => ("limit", vec![(*cap).to_owned(), String::new()]),
             Step::Plain(verb) => (*verb, Vec::new()),

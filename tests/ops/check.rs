@@ -1,6 +1,6 @@
-use redeliver::{Damage, MessageId};
+use redeliver::{Damage, MessageId, Policy};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, TestServer};
 
 /// The next cursor, how many ids were seen, and what was found.
 fn check(fixture: &Fixture, place: &str, cursor: &str, limit: &str) -> (String, u64, Vec<String>) {
@@ -41,7 +41,7 @@ async fn check_finds_nothing_in_a_healthy_queue_and_touches_nothing() {
     assert_eq!(check(&fixture, "one", "nobody", "1"), end(1, &["nobody", "gone"]));
     let mut told = 0;
     let report = fixture.queue.check(|looked_at| told = looked_at).await.unwrap();
-    assert_eq!((report.looked_at, told), (8, 8));
+    assert_eq!((report.looked_at, told), (9, 9));
     assert!(report.is_clean() && report.damage.is_empty());
     assert!(fixture.dump() == before);
 }
@@ -50,14 +50,21 @@ async fn check_finds_nothing_in_a_healthy_queue_and_touches_nothing() {
 async fn check_reports_a_ghost_in_each_state() {
     let fixture = Fixture::new().await;
     let placed = fixture.every_state().await;
-    for (state, id) in placed.ids() {
+    for (state, id) in &placed.ids() {
         let id = id.to_string();
         let messages = fixture.key("messages");
         let record: String = fixture.redis(&["HGET", &messages, &id]);
         fixture.redis::<()>(&["HDEL", &messages, &id]);
         assert_eq!(check(&fixture, state, "0", "10"), end(1, &[&id, "ghost"]));
-        assert_eq!(check(&fixture, "one", &id, "1"), end(1, &[&id, "ghost"]));
-        assert_eq!(damage(&fixture).await, [(id.clone(), Damage::Ghost)]);
+        let mut told = end(1, &[&id, "ghost"]);
+        if *state == "dead" {
+            told.2.extend([id.clone(), "stray_line".to_owned()]);
+        }
+        assert_eq!(check(&fixture, "one", &id, "1"), told);
+        let damage = damage(&fixture).await;
+        assert_eq!(damage[0], (id.clone(), Damage::Ghost));
+        assert_eq!(damage.last(), Some(&("pushed".to_owned(), Damage::Counters)));
+        assert_eq!(damage.len(), 1 + told.2.len() / 2);
         fixture.redis::<()>(&["HSET", &messages, &id, &record]);
         fixture.assert_law().await;
     }
@@ -125,7 +132,8 @@ async fn check_walks_through_every_place_in_steps() {
     }
     let messages = fixture.key("messages");
     fixture.redis::<()>(&["HDEL", &messages, &ids[1].to_string()]);
-    assert_eq!(damage(&fixture).await, [(ids[1].to_string(), Damage::Ghost)]);
+    let (ghost, counters) = ((ids[1].to_string(), Damage::Ghost), Damage::Counters);
+    assert_eq!(damage(&fixture).await, [ghost, ("pushed".to_owned(), counters)]);
 }
 
 #[tokio::test]
@@ -153,7 +161,7 @@ async fn check_takes_1000_ids_a_step_and_refuses_more() {
         ["ready", "x", "1"],
         ["ready", "0", "1.5"],
         ["nowhere", "0", "1"],
-        ["attempts", "0", "1"],
+        ["bell", "0", "1"],
         ["", "0", "1"],
     ];
     for argv in bad {
@@ -162,7 +170,49 @@ async fn check_takes_1000_ids_a_step_and_refuses_more() {
     fixture.refused("check", &["ready", "0"], "BADARG");
     fixture.refused("check", &["messages", "x", "1"], "ERR");
     let (next, seen, findings) = check(&fixture, "ready", "0", "1000");
-    assert_eq!((next.as_str(), seen, findings.len()), ("1000", 1000, 2000));
+    assert_eq!((next.as_str(), seen, findings.len()), ("1", 1000, 2000));
     assert_eq!(check(&fixture, "ready", &next, "1000").1, 1);
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn check_tells_a_small_key_of_any_length_at_once() {
+    let server = TestServer::start(&["--zset-max-listpack-entries", "20000"]);
+    let fixture = Fixture::on(&server, Policy::default()).await;
+    let key = fixture.key("pending");
+    let ids: Vec<_> = (0..9000).map(|number| number.to_string()).collect();
+    let mut command = vec!["ZADD", key.as_str()];
+    command.extend(ids.iter().flat_map(|id| ["1", id.as_str()]));
+    fixture.redis::<()>(&command);
+    let (next, seen, findings) = check(&fixture, "pending", "0", "1");
+    assert_eq!((next.as_str(), seen, findings.len()), ("0", 9000, 18_000));
+}
+
+#[tokio::test]
+async fn check_near_walks_through_ready_only_for_a_record_that_is_nowhere_else() {
+    let fixture = Fixture::new().await;
+    let placed = fixture.every_state().await;
+    for (_, id) in placed.ids() {
+        let id = id.to_string();
+        assert_eq!(check(&fixture, "near", &id, "1"), end(1, &[&id, "placed"]));
+    }
+    let pending = placed.pending.to_string();
+    fixture.redis::<()>(&["RPUSH", &fixture.key("ready"), &pending, "ghost"]);
+    assert_eq!(check(&fixture, "near", &pending, "1"), end(1, &[&pending, "placed"]));
+    assert_eq!(check(&fixture, "near", "ghost", "1"), end(1, &["ghost", "gone"]));
+    assert_eq!(check(&fixture, "one", "ghost", "1"), end(1, &["ghost", "ghost"]));
+    let found = damage(&fixture).await;
+    assert!(found.contains(&(pending, Damage::Twice)), "a page of ready shows it");
+    assert!(found.contains(&("ghost".to_owned(), Damage::Ghost)));
+}
+
+#[tokio::test]
+async fn check_tells_a_key_of_another_type_unless_the_layout_is_another() {
+    let fixture = Fixture::new().await;
+    fixture.every_state().await;
+    let ready = fixture.key("ready");
+    fixture.redis::<()>(&["SET", &ready, "damage"]);
+    assert_eq!(check(&fixture, "types", "0", "1"), end(0, &[&ready, "wrong_type"]));
+    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "2"]);
+    fixture.refused("check", &["types", "0", "1"], "LAYOUT");
 }

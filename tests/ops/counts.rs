@@ -72,5 +72,6 @@ async fn counts_read_damaged_counters_as_zero() {
         let counts = fixture.counts().await;
         assert_eq!((counts.acked, counts.ready_head), (0, Some(id)), "{damage:?}");
     }
+    fixture.redis::<()>(&["HDEL", &fixture.key("meta"), "acked"]);
     fixture.assert_law().await;
 }

@@ -133,6 +133,7 @@ async fn no_script_raises_over_damaged_meta_data() {
         "purged",
         "trimmed",
         "ghosts",
+        "vanished",
     ];
     for damage in ["", "garbage", "1.5", "-1", "99999999999999999999", "9223372036854775807"] {
         all_answer(|fixture, _| {

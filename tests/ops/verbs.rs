@@ -1,6 +1,6 @@
 //! Every verb with ARGV that makes it work, for what has to hold for all of them.
 
-use redeliver::{Limits, Message, MessageId, Raw};
+use redeliver::{Damage, Limits, Message, MessageId, Raw};
 
 use crate::fixture::{Fixture, Placed, SECOND};
 use crate::receipts::VERBS;
@@ -44,10 +44,18 @@ pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
         ("resume", vec![]),
         ("find", vec![ready, scheduled, pending, dead, "nobody"]),
         ("counts", vec![]),
+        ("forecast", vec!["1000", "60000"]),
         ("check", vec!["messages", "0", "10"]),
         ("check", vec!["one", ready, "1"]),
+        ("check", vec!["near", ready, "1"]),
+        ("check", vec!["one", "=k", "1"]),
+        ("repair", vec![]),
+        ("repair", vec![ready, scheduled, pending, dead, "=k"]),
         ("destroy", vec![]),
     ];
+    for place in ["keyed", "attempts", "queue"] {
+        calls.push(("check", vec![place, "0", "10"]));
+    }
     for place in ["ready", "scheduled", "pending", "dead"] {
         calls.push(("peek", vec![place, "0", "10", "9999"]));
         calls.push(("check", vec![place, "0", "10"]));
@@ -73,10 +81,12 @@ pub(crate) async fn all_answer(damage: impl Fn(&Fixture, &Placed)) {
         damage(&fixture, &placed);
         fixture.call::<redis::Value>(verb, &argv);
         // The other half of the law needs counters that nobody damaged.
-        let report = fixture.queue.check(|_| {}).await.unwrap();
-        let counts = &report.counts;
-        let placed = counts.outstanding() + counts.dead;
-        assert_eq!((placed, report.damaged), (counts.messages, 0), "{verb}");
+        let counts = fixture.counts().await;
+        assert_eq!(counts.outstanding() + counts.dead, counts.messages, "{verb}");
+        let repaired = fixture.queue.repair(|_| {}).await.unwrap();
+        let moved = [Damage::Ghost, Damage::Orphan, Damage::Twice];
+        assert!(moved.iter().all(|kind| !repaired.mended.contains_key(kind)), "{verb}");
+        fixture.assert_law().await;
         index += 1;
     }
 }
@@ -151,6 +161,7 @@ async fn every_call_of_the_library_says_when_the_layout_is_another() {
         queue.counts().await.unwrap_err(),
         queue.check(|_| {}).await.unwrap_err(),
         queue.limit(Limits::default()).await.unwrap_err(),
+        queue.repair(|_| {}).await.unwrap_err(),
         queue.pause().await.unwrap_err(),
         queue.resume().await.unwrap_err(),
         queue.destroy().await.unwrap_err(),

@@ -19,6 +19,7 @@ mod history;
 mod memory;
 #[cfg(feature = "cli")]
 mod process;
+mod repair;
 mod rights;
 mod unreadable;
 mod verdicts;

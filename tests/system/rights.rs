@@ -1,14 +1,18 @@
 //! The access rights that `docs/operating.md` tells people to grant are enough.
 
-use redeliver::{Due, Limits, Message, Policy, Pushed, Queue, Raw, State};
+use std::time::Duration;
+
+use redeliver::{
+    Context, Due, Limits, Message, Outcome, Policy, Pushed, Queue, Raw, Role, State, Worker,
+};
 
 use crate::fixture::{Fixture, SECOND, TestServer};
 
-/// The rights under the given heading, word by word as they stand in the document.
-fn documented(heading: &str) -> Vec<String> {
+/// The rights of a role, word by word as they stand in the document.
+fn documented(role: Role) -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let lines = text.lines().skip_while(|line| !line.starts_with(&format!("# {heading}"))).skip(1);
+    let lines = text.lines().skip_while(|line| !line.starts_with(&format!("# {role}: "))).skip(1);
     let lines = lines.take_while(|line| line.starts_with('~') || line.starts_with("  "));
     lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
 }
@@ -19,10 +23,10 @@ fn caps() -> Limits {
 }
 
 /// The same queue for a user with these rights, and for one with all.
-async fn users(server: &TestServer, heading: &str) -> (Queue<Raw>, Fixture) {
+async fn users(server: &TestServer, role: Role) -> (Queue<Raw>, Fixture) {
     let all = Fixture::on(server, Policy::default()).await;
-    let rights = documented(heading);
-    assert!(rights.len() > 10, "{heading}: {rights:?}");
+    let rights = documented(role);
+    assert!(rights.len() > 10, "{role}: {rights:?}");
     let mut command = vec!["ACL", "SETUSER", "granted", "reset", "on", ">secret"];
     // Not a right of ours: the client library names itself where it may.
     command.extend(["+ping", "+client|setname"]);
@@ -35,7 +39,7 @@ async fn users(server: &TestServer, heading: &str) -> (Queue<Raw>, Fixture) {
 #[tokio::test]
 async fn the_rights_of_a_producer_are_enough_to_push() {
     let server = TestServer::start(&[]);
-    let (queue, all) = users(&server, "only push").await;
+    let (queue, all) = users(&server, Role::Producer).await;
     let keyed = || Message::new(Raw::from("x")).key("k");
     let first = queue.push(keyed()).await.unwrap().id();
     assert!(
@@ -49,10 +53,16 @@ async fn the_rights_of_a_producer_are_enough_to_push() {
     assert!(queue.claim(1).await.is_err());
 }
 
+/// A record that was planted from outside: no state has it, and nobody pushed it.
+fn plant_orphan(all: &Fixture) {
+    let id = redeliver::MessageId::generate().to_string();
+    all.redis::<()>(&["HSET", &all.key("messages"), &id, "3\n\nx"]);
+}
+
 #[tokio::test]
 async fn the_rights_for_everything_are_enough_for_every_verb() {
     let server = TestServer::start(&[]);
-    let (queue, all) = users(&server, "everything").await;
+    let (queue, all) = users(&server, Role::Operator).await;
     for payload in ["ack", "retry", "bury", "release", "bury", "ready"] {
         queue
             .push(Message::new(Raw::from(payload)).key(fastrand::u64(..).to_string()))
@@ -82,6 +92,8 @@ async fn the_rights_for_everything_are_enough_for_every_verb() {
     queue.dead().trim().await.unwrap();
     queue.reschedule(&[dead[0].id], Due::After(60 * SECOND)).await.unwrap();
     assert_eq!(queue.cancel(&[dead[0].id]).await.unwrap(), [true]);
+    plant_orphan(&all);
+    assert_eq!(queue.repair(|_| {}).await.unwrap().mended.len(), 2);
     assert!(queue.check(|_| {}).await.unwrap().is_clean());
     assert_eq!(queue.server().queues().await.unwrap(), [queue.name().clone()]);
     all.redis::<()>(&["LPUSH", &all.key("bell"), "1"]);
@@ -91,7 +103,7 @@ async fn the_rights_for_everything_are_enough_for_every_verb() {
 #[tokio::test]
 async fn the_rights_of_a_looker_are_enough_to_look_and_no_more() {
     let server = TestServer::start(&[]);
-    let (queue, all) = users(&server, "only look").await;
+    let (queue, all) = users(&server, Role::ReadOnly).await;
     let id = all.push("x").await;
     assert_eq!(queue.counts().await.unwrap().ready, 1);
     assert_eq!(queue.peek(State::Ready, 0, 10).await.unwrap().messages.len(), 1);
@@ -101,4 +113,47 @@ async fn the_rights_of_a_looker_are_enough_to_look_and_no_more() {
     assert_eq!(queue.server().queues().await.unwrap().len(), 1);
     assert!(queue.cancel(&[id]).await.is_err());
     all.assert_law().await;
+}
+
+#[tokio::test]
+async fn the_rights_of_a_worker_are_enough_to_work() {
+    let server = TestServer::start(&[]);
+    let (queue, all) = users(&server, Role::Worker).await;
+    for payload in ["ack", "retry", "bury", "release"] {
+        let message = Message::new(Raw::from(payload)).key(payload).delay(Duration::from_millis(1));
+        queue.push(message).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    let (note, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |payload: Raw, cx: Context| {
+        let note = note.clone();
+        async move {
+            note.send(cx.attempt()).unwrap();
+            match (&payload.0[..], cx.attempt()) {
+                (b"retry", 1) => Outcome::retry_after(Duration::ZERO, "e"),
+                (b"release", 1) => Outcome::release_after(Duration::from_millis(1)),
+                (b"bury", _) => Outcome::bury("r"),
+                _ => Outcome::Ack,
+            }
+        }
+    };
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = Worker::new(queue, handler).run(stop.clone().cancelled_owned());
+    let worker = tokio::spawn(worker);
+    while seen.len() < 6 {
+        seen.push(ends.recv().await.unwrap());
+    }
+    while all.counts().await.acked + all.counts().await.buried < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    all.assert_law().await;
+}
+
+#[test]
+fn the_documented_rights_are_those_of_the_table() {
+    for role in Role::ALL {
+        assert_eq!(documented(role).join(" "), role.rules("rd").unwrap(), "{role}");
+    }
 }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use redeliver::QueueName;
 
 use crate::bench::BenchArgs;
+use crate::check::CheckArgs;
 use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
@@ -91,9 +92,10 @@ pub(crate) enum Command {
     Queue(QueueCommand),
     /// Removes messages wherever they are.
     Cancel(CancelArgs),
-    /// Proves that every message is in exactly one place; exits with 1 if one is not.
-    #[command(after_help = "Example:\n  redeliver check emails -o json")]
-    Check(QueueArgs),
+    /// Proves that every message is in exactly one place, and mends what is damaged.
+    ///
+    /// Exits with 1 if something is damaged, or still is after a repair.
+    Check(CheckArgs),
     /// Removes a queue with everything in it.
     Destroy(DestroyArgs),
     /// Stops handing out messages; pushes are still taken.

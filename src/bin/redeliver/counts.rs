@@ -85,7 +85,7 @@ fn in_full(counts: &Counts) -> String {
 }
 
 /// The order of a message's life.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "ready",
     "scheduled",
     "pending",
@@ -106,6 +106,7 @@ const ORDER: [&str; 26] = [
     "cancelled",
     "purged",
     "trimmed",
+    "vanished",
     "ghosts",
     "ready_head",
     "next_due_ms",

@@ -3,7 +3,7 @@
 use super::{Model, STATES, number};
 use crate::reply::Reply;
 
-pub(crate) const COUNTERS: [&str; 13] = [
+pub(crate) const COUNTERS: [&str; 14] = [
     "pushed",
     "acked",
     "retried",
@@ -17,6 +17,7 @@ pub(crate) const COUNTERS: [&str; 13] = [
     "purged",
     "trimmed",
     "ghosts",
+    "vanished",
 ];
 
 impl Model {
@@ -90,23 +91,33 @@ impl Model {
     /// Nothing is ever damaged here: only ready messages are told, since they are proven by pairs.
     fn check(&self, argv: &[String]) -> Reply {
         let place = argv[0].as_str();
-        if place == "one" {
-            let id = &argv[1];
-            let finding = if self.messages.contains_key(id) { "placed" } else { "gone" };
-            let words = [Reply::text(id), Reply::text(finding)];
-            return Reply::List(
-                [Reply::text("0"), Reply::number(1)].into_iter().chain(words).collect(),
-            );
-        }
-        let ids = self.ids_in(place);
-        let [start, limit] = [1, 2].map(|at| usize::try_from(number(&argv[at])).unwrap());
-        let page: Vec<_> = ids.iter().skip(start).take(limit).collect();
-        let next = start + page.len();
-        let next = if next < ids.len() { next } else { 0 };
-        let mut told = vec![Reply::text(next.to_string()), Reply::number(page.len())];
-        if place == "ready" {
-            told.extend(page.into_iter().flat_map(|id| [Reply::text(id), Reply::text("listed")]));
-        }
-        Reply::List(told)
+        let [start, limit] = [1, 2].map(|at| argv[at].parse::<usize>().ok().unwrap_or_default());
+        let (next, seen, told) = match place {
+            "one" | "near" => {
+                let id = &argv[1];
+                let finding = if self.messages.contains_key(id) { "placed" } else { "gone" };
+                (0, 1, vec![Reply::text(id), Reply::text(finding)])
+            }
+            "types" => (0, 0, Vec::new()),
+            "queue" => (0, 0, self.silent()),
+            "keyed" => {
+                let keyed = self.messages.values().filter(|message| message.key.is_some());
+                (0, 2 * keyed.count(), Vec::new())
+            }
+            "attempts" => {
+                let came_back = self.messages.values().filter(|message| message.line.is_some());
+                (0, came_back.count(), Vec::new())
+            }
+            "ready" => {
+                let stop = if start == 0 { self.ready.len() } else { start.min(self.ready.len()) };
+                let next = stop.saturating_sub(limit);
+                let page = self.ready.iter().take(stop).skip(next);
+                let told = page.flat_map(|id| [Reply::text(id), Reply::text("listed")]);
+                (next, stop - next, told.collect())
+            }
+            state => (0, self.ids_in(state).len(), Vec::new()),
+        };
+        let head = [Reply::text(next.to_string()), Reply::number(seen)];
+        Reply::List(head.into_iter().chain(told).collect())
     }
 }

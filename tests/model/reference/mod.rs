@@ -154,6 +154,7 @@ impl Model {
             "limit" => self.limit(argv),
             "pause" => self.pause(),
             "resume" => self.resume(),
+            "repair" => self.repair(argv),
             "destroy" => self.destroy(),
             _ => self.look(verb, argv),
         }
@@ -231,6 +232,22 @@ impl Model {
             self.ring_bell();
         }
         Reply::text("resumed")
+    }
+
+    /// Nothing is ever damaged here, but a reader may have died with the bell's token.
+    fn repair(&mut self, argv: &[String]) -> Reply {
+        let silent = self.silent();
+        if argv.is_empty() && !silent.is_empty() {
+            self.ring_bell();
+            return Reply::List(silent);
+        }
+        Reply::List(Vec::new())
+    }
+
+    /// The head of ready, when it waits and no bell rings.
+    fn silent(&self) -> Vec<Reply> {
+        let head = self.ready.front().filter(|_| !self.bell && !self.paused);
+        head.map_or(Vec::new(), |id| vec![Reply::text(id), Reply::text("lost_bell")])
     }
 
     fn destroy(&mut self) -> Reply {

@@ -1,0 +1,104 @@
+//! Which commands a user of a server needs, by what the user is for: the one table of them.
+
+use std::fmt;
+
+use crate::error::Result;
+use crate::keys::validate_prefix;
+
+/// What a server's user is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Pushes, and nothing else.
+    Producer,
+    /// Claims, settles, extends, and runs a poller. It may push too.
+    Worker,
+    /// Everything that the library and the program do.
+    Operator,
+    /// Looks: counts, forecast, peek, find, check, the list of queues.
+    ReadOnly,
+}
+
+/// To connect, to see the version, and to call scripts, all of which read the clock and `meta`, and
+/// the sizes of the other keys.
+const CALL: &[&str] = &[
+    "hello",
+    "select",
+    "info",
+    "evalsha",
+    "script|load",
+    "time",
+    "hmget",
+    "hlen",
+    "llen",
+    "zcard",
+];
+const PUSH: &[&str] = &[
+    "hsetnx",
+    "hget",
+    "hexists",
+    "hset",
+    "hdel",
+    "rpush",
+    "zmscore",
+    "zrange",
+    "zadd",
+    "memory|usage",
+];
+const WORK: &[&str] = &["blpop", "lrange", "ltrim", "lpush", "zrem", "zcount", "del"];
+const LOOK: &[&str] = &[
+    "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan", "zcount",
+];
+const OPERATE: &[&str] = &["lrem", "unlink"];
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Producer, Self::Worker, Self::Operator, Self::ReadOnly];
+
+    /// The role's name, as the program takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Producer => "producer",
+            Self::Worker => "worker",
+            Self::Operator => "operator",
+            Self::ReadOnly => "read-only",
+        }
+    }
+
+    /// The commands that a user of this role needs, each once, in the form of `ACL SETUSER` without
+    /// its `+`.
+    pub fn commands(self) -> Vec<&'static str> {
+        let groups: &[&[&'static str]] = match self {
+            Self::Producer => &[CALL, PUSH],
+            Self::Worker => &[CALL, PUSH, WORK],
+            Self::Operator => &[CALL, PUSH, WORK, LOOK, OPERATE],
+            Self::ReadOnly => &[CALL, LOOK],
+        };
+        let mut commands = Vec::new();
+        for command in groups.iter().copied().flatten() {
+            if !commands.contains(command) {
+                commands.push(*command);
+            }
+        }
+        commands
+    }
+
+    /// The rules for `ACL SETUSER` that grant a new user just these commands, on the keys under this
+    /// prefix.
+    ///
+    /// ```
+    /// let rules = redeliver::Role::Producer.rules("rd").unwrap();
+    /// assert!(rules.starts_with("~rd:* -@all +hello "));
+    /// ```
+    pub fn rules(self, prefix: &str) -> Result<String> {
+        validate_prefix(prefix)?;
+        let commands = self.commands();
+        Ok(format!("~{prefix}:* -@all +{}", commands.join(" +")))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
