@@ -47,7 +47,8 @@ const PUSH: &[&str] = &[
 ];
 const WORK: &[&str] = &["blpop", "lrange", "ltrim", "lpush", "zrem", "zcount", "del"];
 const LOOK: &[&str] = &[
-    "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan", "zcount",
+    "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan",
+    "zcount",
 ];
 const OPERATE: &[&str] = &["lrem", "unlink"];
 
