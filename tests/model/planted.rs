@@ -7,7 +7,7 @@ use crate::real::{VERBS, replaced, set_up};
 use crate::{SHORT_BUDGET, short_budget};
 
 /// Walks that have to be enough for every bug.
-const CASES: u32 = 1000;
+const CASES: u32 = 2000;
 
 /// What is wrong, where, and how the text becomes so; the prelude stands for every script.
 type Bug = (&'static str, &'static str, &'static str, &'static str);
