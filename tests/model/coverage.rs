@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::walk::{Done, Walk};
 use crate::{STEPS, real};
 
-const WALKS: usize = 1000;
+const WALKS: usize = 3000;
 /// How often each has to come at least.
 const OFTEN: usize = 10;
 /// What a verb answers for each item, or in the first place.
