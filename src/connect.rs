@@ -42,6 +42,10 @@ pub(crate) enum Fault {
     /// Nothing was executed for want of memory.
     Full,
     Layout,
+    /// The user has no right to the command or to a key.
+    Forbidden {
+        reason: String,
+    },
     /// Repeating cannot help.
     Refused {
         reason: String,
@@ -89,6 +93,7 @@ impl Fault {
             "NOSCRIPT" => Self::NoScript,
             "OOM" => Self::Full,
             "LAYOUT" => Self::Layout,
+            "NOPERM" => Self::Forbidden { reason },
             "READONLY" | "MASTERDOWN" | "NOAUTH" => Self::Unavailable { reason, resolve: true },
             "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS"
             | "MISCONF" | "UNBLOCKED" => Self::Unavailable { reason, resolve: false },
@@ -108,7 +113,7 @@ impl From<Fault> for Error {
             Fault::Ambiguous { reason, .. } => Self::Ambiguous { reason },
             Fault::Full => Self::Full,
             Fault::Layout => Self::Layout { known: crate::keys::LAYOUT },
-            Fault::Refused { reason } => Self::Refused { reason },
+            Fault::Forbidden { reason } | Fault::Refused { reason } => Self::Refused { reason },
         }
     }
 }
@@ -314,6 +319,7 @@ mod tests {
         assert!(matches!(class("READONLY"), Fault::Unavailable { resolve: true, .. }));
         assert!(matches!(class("LOADING"), Fault::Unavailable { resolve: false, .. }));
         assert!(matches!(class("WRONGTYPE"), Fault::Refused { .. }));
+        assert!(matches!(class("NOPERM"), Fault::Forbidden { .. }));
         assert!(matches!(class("CROSSSLOT"), Fault::Refused { .. }));
     }
 

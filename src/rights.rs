@@ -19,20 +19,10 @@ pub enum Role {
     ReadOnly,
 }
 
-/// To connect, to see the version, and to call scripts, all of which read the clock and `meta`, and
-/// the sizes of the other keys.
-const CALL: &[&str] = &[
-    "hello",
-    "select",
-    "info",
-    "evalsha",
-    "script|load",
-    "time",
-    "hmget",
-    "hlen",
-    "llen",
-    "zcard",
-];
+/// To choose a database, see the version and call scripts, all of which read the clock, `meta` and the
+/// sizes of the other keys. `HELLO` and `AUTH` need no right.
+const CALL: &[&str] =
+    &["select", "info", "evalsha", "script|load", "time", "hmget", "hlen", "llen", "zcard"];
 const PUSH: &[&str] = &[
     "hsetnx",
     "hget",
@@ -89,7 +79,7 @@ impl Role {
     ///
     /// ```
     /// let rules = redeliver::Role::Producer.rules("rd").unwrap();
-    /// assert!(rules.starts_with("~rd:* -@all +hello "));
+    /// assert!(rules.starts_with("~rd:* -@all +select "));
     /// ```
     pub fn rules(self, prefix: &str) -> Result<String> {
         validate_prefix(prefix)?;

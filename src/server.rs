@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use crate::connect::{Connector, Link};
+use crate::connect::{Connector, Fault, Link};
 use crate::error::{Error, Result};
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
 use crate::name::QueueName;
@@ -40,8 +40,7 @@ impl Server {
             Ok(Value::BulkString(info)) => check_version(&String::from_utf8_lossy(&info))?,
             Ok(Value::VerbatimString { text, .. }) => check_version(&text)?,
             // A user that may not ask is not kept from working.
-            Ok(_) => {}
-            Err(crate::connect::Fault::Refused { reason }) if reason.contains("NOPERM") => {}
+            Ok(_) | Err(Fault::Forbidden { .. }) => {}
             Err(fault) => return Err(fault.into()),
         }
         Ok(server)

@@ -11,6 +11,8 @@
 
 mod batching;
 mod crowd;
+#[cfg(feature = "cli")]
+mod doctor;
 mod faults;
 #[path = "../ops/fixture.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]

@@ -221,3 +221,40 @@ async fn repair_of_a_sound_queue_at_work_changes_nothing_for_anybody() {
     assert_eq!(counts.retried, failed.load(Ordering::Relaxed));
     assert!(counts.law_holds());
 }
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_dry_run_changes_nothing_and_tells_just_what_the_repair_then_does() {
+    let server = TestServer::start(&[]);
+    let fixture = Fixture::on(&server, Policy::default().lease(600 * SECOND)).await;
+    let name = fixture.queue.name().to_string();
+    fixture.push_many(100).await;
+    let planted = plant(&fixture).await;
+    let before = fixture.dump();
+    let (code, told) = check(&server, &name, &["--repair", "--dry-run"]).await;
+    assert_eq!((code, &told["would_mend"]), (1, &planted));
+    assert!(fixture.dump() == before);
+    let (code, told) = check(&server, &name, &["--repair"]).await;
+    assert_eq!((code, &told["mended"]), (0, &planted));
+    assert_eq!(check(&server, &name, &[]).await.0, 0);
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_key_of_another_type_is_told_with_a_fix_and_left_alone() {
+    let server = TestServer::start(&[]);
+    let fixture = Fixture::on(&server, Policy::default()).await;
+    let name = fixture.queue.name().to_string();
+    fixture.push("x").await;
+    fixture.redis::<()>(&["SET", &fixture.key("dead"), "damage"]);
+    let before = fixture.dump();
+    for args in [&[][..], &["--repair", "--dry-run"], &["--repair"]] {
+        let (code, told) = check(&server, &name, args).await;
+        assert_eq!((code, &told["kinds"]), (1, &serde_json::json!({"wrong_type": 1})));
+        assert!(told["fix"][0].as_str().unwrap().contains("RENAME"), "{told:#}");
+        assert!(fixture.dump() == before);
+    }
+    let (key, aside) = (fixture.key("dead"), fixture.key("dead") + ".damaged");
+    fixture.redis::<()>(&["RENAME", &key, &aside]);
+    assert_eq!(check(&server, &name, &["--repair"]).await.0, 0);
+}

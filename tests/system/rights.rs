@@ -151,6 +151,17 @@ async fn the_rights_of_a_worker_are_enough_to_work() {
     all.assert_law().await;
 }
 
+#[tokio::test]
+async fn a_user_that_may_not_ask_for_the_version_can_work() {
+    let server = TestServer::start(&[]);
+    let (queue, all) = users(&server, Role::Operator).await;
+    all.redis::<()>(&["ACL", "SETUSER", "granted", "-info"]);
+    let url = format!("{}?user=granted&pass=secret", server.url());
+    let again: Queue<Raw> = Queue::connect(&url, queue.name().as_str()).await.unwrap();
+    again.push(Raw::from("x")).await.unwrap();
+    assert_eq!(again.counts().await.unwrap().ready, 1);
+}
+
 #[test]
 fn the_documented_rights_are_those_of_the_table() {
     for role in Role::ALL {

@@ -10,6 +10,7 @@ use crate::check::CheckArgs;
 use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
+use crate::doctor::DoctorArgs;
 use crate::exit_code;
 use crate::output::Format;
 use crate::peek::PeekArgs;
@@ -96,6 +97,8 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 if something is damaged, or still is after a repair.
     Check(CheckArgs),
+    /// Says whether the server is fit for queues, and the user for its role; exits with 1 if not.
+    Doctor(DoctorArgs),
     /// Removes a queue with everything in it.
     Destroy(DestroyArgs),
     /// Stops handing out messages; pushes are still taken.

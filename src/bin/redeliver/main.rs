@@ -7,6 +7,7 @@ mod check;
 mod counts;
 mod dead;
 mod demo;
+mod doctor;
 mod exec;
 mod exit_code;
 mod message;
@@ -72,6 +73,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Queue(command) => queue::run(global, command).await,
         Command::Cancel(args) => queues::cancel(global, &args).await,
         Command::Check(args) => check::run(global, &args).await,
+        Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Destroy(args) => queues::destroy(global, &args).await,
         Command::Pause(args) => queues::pause(global, &args).await,
         Command::Resume(args) => queues::resume(global, &args).await,

@@ -1,0 +1,77 @@
+//! `doctor`: whether a server is fit for queues, and a user for its role.
+
+mod finding;
+mod probe;
+mod queue;
+mod rights;
+mod server;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use redeliver::QueueName;
+
+use crate::args::Global;
+use crate::exit_code::Exit;
+use crate::server::Session;
+use finding::{Finding, Severity};
+use probe::Probe;
+
+const EXAMPLES: &str = "\
+Examples:
+  redeliver doctor --url redis://host
+  redeliver doctor emails --role worker -o json";
+
+/// `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DoctorArgs {
+    /// The queue's name; without one, all queues.
+    queue: Option<QueueName>,
+    /// What the user is for.
+    #[arg(long, value_enum, default_value_t = Role::Operator)]
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Pushes, and nothing else.
+    Producer,
+    /// Claims, settles, extends, and runs a poller.
+    Worker,
+    /// Does everything.
+    Operator,
+    /// Looks.
+    ReadOnly,
+}
+
+impl From<Role> for redeliver::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Producer => Self::Producer,
+            Role::Worker => Self::Worker,
+            Role::Operator => Self::Operator,
+            Role::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit> {
+    let session = Session::open(global).await?;
+    let probe = Probe::connect(&session.url).await?;
+    let mut found = server::check(&probe).await?;
+    found.extend(rights::check(&probe, &session, &global.prefix, args.role.into()).await?);
+    let queues = match &args.queue {
+        Some(queue) => vec![queue.clone()],
+        // The list is best effort, and not every role may read it.
+        None => session.server.queues().await.unwrap_or_default(),
+    };
+    for name in &queues {
+        found.extend(queue::check(&session, name).await?);
+    }
+    session.out.one(&found, || {
+        let lines: Vec<_> = found.iter().map(Finding::in_words).collect();
+        lines.join("\n")
+    })?;
+    let failed = found.iter().any(|finding| finding.severity == Severity::Fail);
+    Ok(if failed { Exit::Failure } else { Exit::Ok })
+}
