@@ -16,6 +16,8 @@ mod context;
 mod dead_letters;
 mod delivery;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod lease;
 mod message;

@@ -33,5 +33,6 @@ pub(crate) fn answering(connection: &mut redis::Connection) -> String {
 pub(crate) fn prove(connection: &mut redis::Connection) {
     let answering = answering(connection);
     assert_eq!(answering, named(), "another server answers than {}", program());
-    writeln!(std::io::stderr(), "server under test: {answering}").unwrap();
+    let told = format!("server under test: {answering}\n");
+    std::io::stderr().write_all(told.as_bytes()).unwrap();
 }

@@ -9,6 +9,8 @@ mod dead;
 mod demo;
 mod exec;
 mod exit_code;
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod output;
 mod peek;
