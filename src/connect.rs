@@ -154,6 +154,11 @@ impl Connector {
         self.client.get_connection_info().addr().to_string()
     }
 
+    #[cfg(test)]
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.client.get_connection_info().redis_settings().password()
+    }
+
     /// A connection for short commands.
     pub(crate) async fn connect(&self) -> Result<MultiplexedConnection, Fault> {
         self.open(Some(RESPONSE_TIMEOUT)).await
@@ -294,9 +299,15 @@ fn top_level(value: Value) -> Result<Value, RedisError> {
     }
 }
 
-/// No more than the scheme: anywhere else a password may stand.
+/// What a URL may begin with and be shown to; in place of anything else a password may stand.
+const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "unix", "http", "https"];
+
+/// No more than the scheme.
 fn redacted(url: &str) -> String {
-    url.split_once("://").map_or("…".to_owned(), |(scheme, _)| format!("{scheme}://…"))
+    let scheme = SCHEMES
+        .into_iter()
+        .find(|scheme| url.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")));
+    scheme.map_or("…".to_owned(), |scheme| format!("{scheme}://…"))
 }
 
 #[cfg(test)]
@@ -305,7 +316,9 @@ mod tests {
 
     #[test]
     fn a_refused_url_never_shows_its_password() {
-        for url in ["redis://u:canary@host:port", "canary@x", "http://u:canary@host"] {
+        for url in
+            ["redis://u:canary@host:port", "canary@x", "http://u:canary@host", "u:canary://x"]
+        {
             let error = Connector::new(url).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("canary"), "{error}");
         }

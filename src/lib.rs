@@ -17,6 +17,8 @@ mod damage;
 mod dead_letters;
 mod delivery;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod lease;
 mod message;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redeliver::{MessageId, Settled, State};
+use redeliver::{MessageId, Retried, Settled, State};
 
 use crate::fixture::{Fixture, SECOND};
 use crate::verbs::all_answer;
@@ -61,6 +61,72 @@ async fn an_unreadable_attempt_line_reads_as_the_first_delivery() {
         assert_eq!(fixture.len("attempts"), 0);
         fixture.assert_law().await;
     }
+}
+
+#[tokio::test]
+async fn a_line_at_the_end_of_its_numbers_does_not_keep_others_from_settling() {
+    for line in
+        ["9007199254740990 0 0", "9007199254740991 0 0", "4503599627370495 0 4503599627370495"]
+    {
+        let fixture = Fixture::new().await;
+        let ids = fixture.push_many(2).await;
+        set_line(&fixture, ids[0], line);
+        let mut claimed = fixture.queue.claim(2).await.unwrap().into_iter();
+        let [damaged, sound] = [(); 2].map(|()| claimed.next().unwrap());
+        let (damaged, sound) = tokio::join!(
+            damaged.retry_after(Duration::ZERO, "no"),
+            sound.retry_after(Duration::ZERO, "no"),
+        );
+        assert_eq!(sound.unwrap(), Retried::After(Duration::ZERO), "{line}");
+        assert_eq!(damaged.unwrap(), Retried::Lost, "{line}");
+        fixture.age("pending", ids[0], 3600 * SECOND);
+        assert_eq!(fixture.queue.redeliver(10).await.unwrap().reclaimed, 1);
+        for delivery in fixture.queue.claim(2).await.unwrap() {
+            assert_eq!(delivery.ack().await.unwrap(), Settled::Done, "{line}");
+        }
+        fixture.assert_law().await;
+    }
+}
+
+/// The prelude's own reading of lines, and Rust's, told by what a page of dead letters says.
+#[tokio::test]
+async fn scripts_and_the_library_read_the_same_out_of_any_line() {
+    let fixture = Fixture::new().await;
+    let seed = fastrand::u64(..);
+    let lines = some_lines(&mut fastrand::Rng::with_seed(seed), 600);
+    let ids = fixture.fill_dead(lines.len()).await;
+    let prelude = std::fs::read_to_string("lua/prelude.lua").unwrap();
+    // The library takes a line for unreadable that has no room for one more failure.
+    let read = "local d, f, m = numbers(ARGV[1]) \
+        if d + f + (m or 0) + 2 >= MAX_EXACT then d, f = 0, 0 end \
+        return { digits(d + 1), digits(f) }";
+    let read = format!("#!lua\n{prelude}{read}");
+    let mut told = Vec::new();
+    for (id, line) in ids.iter().zip(&lines) {
+        set_line(&fixture, *id, line);
+        told.push(fixture.redis::<(u64, u64)>(&["EVAL", &read, "0", line]));
+    }
+    let page = fixture.queue.dead().peek(0, 1000).await.unwrap();
+    assert_eq!(page.messages.len(), lines.len());
+    for ((letter, line), told) in page.messages.iter().zip(&lines).zip(told) {
+        assert_eq!((letter.attempt, letter.failures), told, "{line:?}, seed {seed}");
+    }
+}
+
+/// The corpus of the fuzzing, and lines that are nearly right.
+fn some_lines(rng: &mut fastrand::Rng, count: usize) -> Vec<String> {
+    let corpus = std::fs::read_dir("src/__fuzz__/line/corpus").unwrap();
+    let corpus = corpus.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let mut lines: Vec<_> = corpus.filter_map(|line| String::from_utf8(line).ok()).collect();
+    lines.truncate(count / 2);
+    let words =
+        ["1", "0", "007", "4294967295", "9007199254740980", " ", " ", "-", "x", "[]", "\n", ""];
+    while lines.len() < count {
+        let words: Vec<_> = (0..8).filter_map(|_| rng.choice(words)).collect();
+        let glue = if rng.bool() { " " } else { "" };
+        lines.push(words[..rng.usize(1..=8)].join(glue));
+    }
+    lines
 }
 
 #[tokio::test]

@@ -30,13 +30,15 @@ async fn bytes_per_message(counts: &[usize], delay: Duration) -> Vec<(usize, f64
     costs
 }
 
+/// Just after a table has doubled it is half empty; buffers of connections weigh with few messages.
+const ELSEWHERE: f64 = 1.1;
 /// Counts on both sides of where a hash table of the server doubles.
 const COUNTS: [usize; 6] = [20_000, 32_000, 33_000, 50_000, 66_000, 100_000];
 
 #[tokio::test]
 async fn a_ready_message_costs_at_most_220_bytes() {
     for (count, bytes) in bytes_per_message(&COUNTS, Duration::ZERO).await {
-        let most = if count == 50_000 { 220.0 } else { 230.0 };
+        let most = if count == 50_000 { 220.0 } else { ELSEWHERE * 220.0 };
         assert!(bytes <= most, "{bytes:.1} bytes each at {count}");
         eprintln!("ready: {bytes:.1} bytes each at {count}");
     }
@@ -45,7 +47,7 @@ async fn a_ready_message_costs_at_most_220_bytes() {
 #[tokio::test]
 async fn a_scheduled_message_costs_at_most_320_bytes() {
     for (count, bytes) in bytes_per_message(&COUNTS, Duration::from_secs(3600)).await {
-        let most = if count == 50_000 { 320.0 } else { 345.0 };
+        let most = if count == 50_000 { 320.0 } else { ELSEWHERE * 320.0 };
         assert!(bytes <= most, "{bytes:.1} bytes each at {count}");
         eprintln!("scheduled: {bytes:.1} bytes each at {count}");
     }

@@ -10,6 +10,8 @@ mod demo;
 mod doctor;
 mod exec;
 mod exit_code;
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod output;
 mod peek;
