@@ -33,6 +33,16 @@ pub(crate) fn start(history: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same for the tasks of a runtime: one that blocks keeps others waiting as well.
+pub(crate) async fn of_tasks(history: &Path) -> Result<()> {
+    let log = Log::open(&history.with_extension(TROUBLES))?;
+    loop {
+        let due = tokio::time::Instant::now() + EVERY;
+        tokio::time::sleep_until(due).await;
+        note(&log, due.elapsed());
+    }
+}
+
 /// Notes that something has just been done so much later than it was due.
 pub(crate) fn note(log: &Log, late: Duration) {
     if late > TOLERATED {

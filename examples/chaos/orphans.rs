@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use redeliver::{MessageId, Queue, Raw, State};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::history::{Event, Log};
@@ -15,13 +16,15 @@ use crate::history::{Event, Log};
 /// What a process had sent before it was killed arrives within this time.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 /// More than a process notes while it holds a delivery.
-const TAIL: u64 = 4 * 1024 * 1024;
+const TAIL: u64 = 2 * 1024 * 1024;
+const START: &[u8] = br#"{"start":"#;
 const PAGE: u32 = 1_000;
 
 /// Notes each delivery that the process with this history had in its hands.
 pub(crate) async fn note(queue: &Queue<Raw>, history: &Path, log: &Log) -> Result<()> {
     sleep(LAST_WORDS).await;
-    let started = started(history)?;
+    let history = history.to_owned();
+    let started = spawn_blocking(move || started(&history)).await??;
     if started.is_empty() {
         return Ok(());
     }
@@ -47,7 +50,8 @@ fn started(history: &Path) -> Result<HashMap<MessageId, u64>> {
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    let events = tail.split(|byte| *byte == b'\n').filter_map(|it| serde_json::from_slice(it).ok());
+    let lines = tail.split(|byte| *byte == b'\n').filter(|line| line.starts_with(START));
+    let events = lines.filter_map(|line| serde_json::from_slice(line).ok());
     let starts = events.filter_map(|event| match event {
         Event::Start { id, attempt, .. } => Some((id, attempt)),
         _ => None,

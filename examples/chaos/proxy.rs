@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,6 +19,8 @@ const HALF_OPEN_LIFE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Proxy {
     socket: PathBuf,
+    /// Where all its tasks run.
+    runtime: Handle,
     sides: Arc<Mutex<Vec<Arc<Side>>>>,
 }
 
@@ -132,16 +135,18 @@ impl Side {
 }
 
 impl Proxy {
-    pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket, sides: Arc::default() }
+    pub(crate) fn new(socket: PathBuf, runtime: Handle) -> Self {
+        Self { socket, runtime, sides: Arc::default() }
     }
 
     pub(crate) async fn open(&self) -> std::io::Result<Port> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        // A socket belongs to the runtime in which it was made.
+        let bound = self.runtime.spawn(TcpListener::bind("127.0.0.1:0"));
+        let listener = bound.await.map_err(std::io::Error::other)??;
         let url = format!("redis://{}", listener.local_addr()?);
         let (side, socket) = (Arc::new(Side::default()), self.socket.clone());
         let accepting = Arc::clone(&side);
-        let accepting = tokio::spawn(async move {
+        let accepting = self.runtime.spawn(async move {
             loop {
                 let Ok((client, _)) = listener.accept().await else { continue };
                 // A server that is down refuses by closing at once.

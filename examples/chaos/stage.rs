@@ -5,10 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use redeliver::{Counts, Queue, Raw, State};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +29,7 @@ use crate::server::{PrivateServer, insist};
 use crate::{RunArgs, heartbeat, report};
 
 const CREW: [(Role, usize); 4] =
-    [(Role::Poller, 2), (Role::Worker, 3), (Role::Hand, 2), (Role::Producer, 2)];
+    [(Role::Poller, 3), (Role::Worker, 3), (Role::Hand, 2), (Role::Producer, 2)];
 /// Between two rounds of drills; a run of a minute has one of each.
 const STORM: Duration = Duration::from_secs(15);
 /// After the last lease has ended: a poller's longest sleep, and a claim whose answer gets lost.
@@ -62,7 +65,10 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let (faults, histories) = (args.faults()?, histories(dir)?);
     let store = tempfile::Builder::new().prefix("rd-chaos-").tempdir_in(args.store())?;
     let server = PrivateServer::start(store.path(), &args.appendfsync).await?;
-    let proxy = Proxy::new(server.socket());
+    let (network, handle) = network()?;
+    let proxy = Proxy::new(server.socket(), handle.clone());
+    let beats = histories.join("proxy");
+    handle.spawn(async move { heartbeat::of_tasks(&beats).await });
     let producers = CREW.iter().filter(|(role, _)| *role == Role::Producer);
     let rate = args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>();
     let mortal = faults.contains(&Fault::Kill);
@@ -89,7 +95,21 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let recovery = recover(&targets).await?;
     stop.cancel();
     let law = sampling.await??;
+    drop(network);
     judge(&histories, &targets, (law, recovery, drills)).await
+}
+
+/// A runtime for the proxy alone, so that nothing that the stage does can hold it up. It ends when
+/// the sender is dropped.
+fn network() -> io::Result<(oneshot::Sender<()>, Handle)> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    thread::Builder::new().name("network".into()).spawn(move || {
+        runtime.block_on(stopped).ok();
+        runtime.shutdown_background();
+    })?;
+    Ok((stop, handle))
 }
 
 /// How long it took until nothing was outstanding, and what was there at the end.

@@ -316,6 +316,6 @@ fn what_a_killed_process_held_is_measured_from_the_end_of_its_lease() {
     let unwatched = [Trouble::Unwatched { from: 1_000, until: 2_401 }];
     assert_eq!(figures(2_501, &unwatched), (true, told(0, 0, 1, 0)));
     let starved = |until| [Trouble::Starved { from: 2_450, until }];
-    assert_eq!(figures(2_501, &starved(2_451)), (true, told(0, 0, 1, 0)));
-    assert_eq!(figures(2_600, &starved(2_500)), (false, told(1, 1, 0, 200)));
+    assert_eq!(figures(2_501, &starved(2_475)), (true, told(0, 0, 1, 0)));
+    assert_eq!(figures(2_501, &starved(2_474)), (false, told(1, 1, 0, 101)));
 }

@@ -30,9 +30,9 @@ impl Times {
         Self { bound_ms, taken: Vec::new(), excused: 0 }
     }
 
-    /// `starved_ms`: for how much of that time somebody waited for a processor.
-    pub(crate) fn note(&mut self, taken_ms: u64, starved_ms: u64) {
-        if taken_ms > self.bound_ms && taken_ms.saturating_sub(starved_ms) <= self.bound_ms {
+    /// A case; `hindered` says whether a breach of the bound is to be blamed on the machine.
+    pub(crate) fn note(&mut self, taken_ms: u64, hindered: impl FnOnce(u64) -> bool) {
+        if taken_ms > self.bound_ms && hindered(taken_ms) {
             self.excused += 1;
         } else {
             self.taken.push(taken_ms);
