@@ -20,4 +20,5 @@ pub(crate) mod release;
 pub(crate) mod reschedule;
 pub(crate) mod resume;
 pub(crate) mod retry;
+pub(crate) mod steer;
 pub(crate) mod trim;

@@ -6,5 +6,6 @@ mod commands;
 mod demo;
 mod fixture;
 mod private_server;
+mod redrive;
 mod round_trip;
 mod work;

@@ -15,7 +15,7 @@ const WALKS: usize = 600;
 /// How often each has to come at least.
 const OFTEN: usize = 10;
 /// What a verb answers for each item, or in the first place.
-const WORDS: [(&str, &[&str]); 13] = [
+const WORDS: [(&str, &[&str]); 14] = [
     ("ack", &["acked", "lost"]),
     ("bury", &["dead", "lost"]),
     ("retry", &["scheduled", "ready", "dead", "lost"]),
@@ -27,6 +27,7 @@ const WORDS: [(&str, &[&str]); 13] = [
     ("reschedule", &["scheduled", "ready", "missing", "deferred", "pending", "dead"]),
     ("find", &["ready", "scheduled", "pending", "dead", "missing"]),
     ("check", &["gone", "placed", "listed"]),
+    ("steer", &["steered", "lost"]),
     ("pause", &["paused"]),
     ("resume", &["resumed"]),
 ];

@@ -12,7 +12,7 @@ use crate::fixture::{KEYS, TestServer, script_text};
 use crate::reference::Snapshot;
 use crate::reply::Reply;
 
-pub(crate) const VERBS: [&str; 21] = [
+pub(crate) const VERBS: [&str; 22] = [
     "ack",
     "bury",
     "cancel",
@@ -33,6 +33,7 @@ pub(crate) const VERBS: [&str; 21] = [
     "reschedule",
     "resume",
     "retry",
+    "steer",
     "trim",
 ];
 const CLOCK: [(&str, &str); 2] = [

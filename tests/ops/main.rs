@@ -34,6 +34,7 @@ mod release;
 mod reschedule;
 mod resume;
 mod retry;
+mod steer;
 mod trim;
 mod unreadable;
 mod verbs;

@@ -74,7 +74,8 @@ pub(crate) enum Command {
     Push(PushArgs),
     /// Runs a shell command for each message.
     Work(WorkArgs),
-    /// Runs pollers, which bring back what is due, until it is interrupted.
+    /// Runs pollers, which bring back what is due and drive on orphaned redrives, until it is
+    /// interrupted.
     Poll(PollArgs),
     /// Shows how much a queue holds and what ever happened to it; without a queue, all queues.
     Counts(CountsArgs),

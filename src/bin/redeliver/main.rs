@@ -17,6 +17,7 @@ mod private;
 mod push;
 mod queue;
 mod queues;
+mod redrive;
 mod server;
 mod signals;
 mod work;
