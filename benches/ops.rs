@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 23] = [
+const VERBS: [(&str, Prepare); 24] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);
@@ -100,6 +100,10 @@ const VERBS: [(&str, Prepare); 23] = [
         scheduled(fixture, n).into_iter().flat_map(|id| [id, "7200000".into()]).collect()
     }),
     ("redrive", dead),
+    ("steer", |fixture, n| {
+        let named = dead(fixture, n).split_off(2);
+        words(&["", "", &n.to_string(), ALWAYS]).into_iter().chain(named).collect()
+    }),
     ("purge", dead),
     ("trim", |fixture, n| {
         dead(fixture, n);

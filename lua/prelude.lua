@@ -175,6 +175,21 @@ local function ring_bell(size)
   if is_silent(size) then call('RPUSH', BELL, '1') end
 end
 
+-- Dead letters go to the tail of ready with their failures set to 0; the attempt stays.
+local function bring_back(ids, size)
+  if #ids == 0 then return end
+  local lines, rewritten = lines_of(ids, size), {}
+  for i, id in ipairs(ids) do
+    local deliveries, _, max = numbers(lines[i])
+    if max then pair(rewritten, id, line_of(deliveries, 0, max, history_of(lines[i]))) end
+  end
+  remove(DEAD, ids)
+  if #rewritten > 0 then call('HSET', ATTEMPTS, unpack(rewritten)) end
+  call('RPUSH', READY, unpack(ids))
+  ring_bell(size)
+  count('redriven', #ids)
+end
+
 -- Rings when `at` is now the earliest of its set; later than MAX_IDLE_MS every poller looks anyway.
 local function ring_alarm(size, set, at, now)
   if size.alarm > 0 or at - now >= MAX_IDLE_MS then return end

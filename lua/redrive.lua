@@ -10,18 +10,5 @@
 local limit, before = whole(ARGV[1]), digits(whole(ARGV[2]))
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
 local size, ids = open(), dead_letters(3, limit, before)
-
-local lines, rewritten = lines_of(ids, size), {}
-for i, id in ipairs(ids) do
-  local deliveries, _, max = numbers(lines[i])
-  if max then pair(rewritten, id, line_of(deliveries, 0, max, history_of(lines[i]))) end
-end
-
-remove(DEAD, ids)
-if #rewritten > 0 then call('HSET', ATTEMPTS, unpack(rewritten)) end
-if #ids > 0 then
-  call('RPUSH', READY, unpack(ids))
-  ring_bell(size)
-end
-count('redriven', #ids)
+bring_back(ids, size)
 return { #ids, call('ZCOUNT', DEAD, '-inf', before) }

@@ -14,7 +14,7 @@ use crate::snapshot::{self, Page};
 /// What [`Queue::dead`](crate::Queue::dead) gives: the operations on messages that were given up.
 #[derive(Debug)]
 pub struct DeadLetters<'a> {
-    shared: &'a Shared,
+    pub(crate) shared: &'a Shared,
 }
 
 /// What one bounded call of redrive or purge did.

@@ -50,6 +50,14 @@ pub enum Error {
         /// The layout that this version reads and writes.
         known: u32,
     },
+    /// The queue's redrive task does not allow it.
+    #[error("cannot {action} the redrive: {reason}")]
+    Redrive {
+        /// `start`, `pause`, `resume` or `cancel`.
+        action: &'static str,
+        /// How the task stands.
+        reason: String,
+    },
     /// The server is older than this library can use.
     #[error("the server runs {found}; redeliver needs Redis 7.0 or Valkey 7.2 at least")]
     Server {

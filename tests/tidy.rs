@@ -31,13 +31,17 @@ const ORDER: [&[&str]; 5] = [
         "by_id",
         "snapshot",
         "dead_letters",
+        "plan",
+        "task",
+        "drive",
+        "redrive",
         "delivery",
         "claims",
         "queue",
         "audit",
     ],
     // agents
-    &["sweep", "poller", "lease", "agents", "context", "worker"],
+    &["sweep", "poller", "redriver", "lease", "agents", "context", "worker"],
 ];
 
 fn root() -> &'static Path {

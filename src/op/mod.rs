@@ -22,4 +22,5 @@ pub(crate) mod repair;
 pub(crate) mod reschedule;
 pub(crate) mod resume;
 pub(crate) mod retry;
+pub(crate) mod steer;
 pub(crate) mod trim;

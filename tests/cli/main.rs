@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod fixture;
 mod private_server;
+mod redrive;
 mod round_trip;
 #[path = "../ops/under_test.rs"]
 mod under_test;

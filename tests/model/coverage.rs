@@ -15,7 +15,7 @@ const WALKS: usize = 3000;
 /// How often each has to come at least.
 const OFTEN: usize = 10;
 /// What a verb answers for each item, or in the first place.
-const WORDS: [(&str, &[&str]); 14] = [
+const WORDS: [(&str, &[&str]); 15] = [
     ("ack", &["acked", "lost"]),
     ("bury", &["dead", "lost"]),
     ("retry", &["scheduled", "ready", "dead", "lost"]),
@@ -28,6 +28,7 @@ const WORDS: [(&str, &[&str]); 14] = [
     ("find", &["ready", "scheduled", "pending", "dead", "missing"]),
     ("check", &["gone", "placed", "listed", "lost_bell"]),
     ("repair", &["lost_bell"]),
+    ("steer", &["steered", "lost"]),
     ("pause", &["paused"]),
     ("resume", &["resumed"]),
 ];

@@ -60,10 +60,11 @@ const BUGS: &[Bug] = &[
     ("release turns the order round", "release", "for i = #ids, 1, -1 do", "for i = 1, #ids do"),
     (
         "redrive keeps the failures",
-        "redrive",
+        "prelude",
         "line_of(deliveries, 0, max",
         "line_of(deliveries, _, max",
     ),
+    ("a lost driver redrives", "steer", "known == expected then", "true then"),
     ("redrive takes what died later", "prelude", "tonumber(died) <= tonumber(before) and", ""),
     ("a cancelled record stays", "cancel", "forget(gone, size)", "#gone"),
     (

@@ -12,7 +12,7 @@ use crate::fixture::{KEYS, TestServer, script_text};
 use crate::reference::Snapshot;
 use crate::reply::Reply;
 
-pub(crate) const VERBS: [&str; 22] = [
+pub(crate) const VERBS: [&str; 23] = [
     "ack",
     "bury",
     "cancel",
@@ -34,6 +34,7 @@ pub(crate) const VERBS: [&str; 22] = [
     "reschedule",
     "resume",
     "retry",
+    "steer",
     "trim",
 ];
 const CLOCK: [(&str, &str); 2] = [

@@ -88,6 +88,8 @@ pub(crate) enum Step {
         before: Moment,
         named: Vec<Who>,
     },
+    /// Expected text, new text, and what is redriven with the swap.
+    Steer(&'static str, &'static str, u64, Moment, Vec<Who>),
     Trim {
         limit: u64,
         age: Moment,
@@ -206,6 +208,15 @@ fn letters(verb: &'static str) -> impl Strategy<Value = Step> {
         .prop_map(move |(limit, before, named)| Step::Letters { verb, limit, before, named })
 }
 
+fn steer() -> impl Strategy<Value = Step> {
+    let text = select(&["", "a", "b"][..]);
+    let dead = prop_oneof![3 => (0..20_u8).prop_map(|at| Who::In("dead", at)), 1 => who()];
+    let named = prop_oneof![Just(Vec::new()).boxed(), some(dead)];
+    (text.clone(), text, select(&[0, 1, 2, 1000][..]), moment(), named).prop_map(
+        |(expected, text, limit, before, named)| Step::Steer(expected, text, limit, before, named),
+    )
+}
+
 fn page(verb: &'static str) -> impl Strategy<Value = Step> {
     let bounds = (0..6_u64, select(&LIMITS[..]), select(&BYTES[..]));
     let places = if verb == "check" { &PLACES[..] } else { &STATES[..] };
@@ -236,6 +247,7 @@ fn advance() -> impl Strategy<Value = Step> {
 fn tend() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => letters("redrive"),
+        6 => steer(),
         3 => letters("purge"),
         3 => (select(&LIMITS[..]), moment(), 0..5_u64)
             .prop_map(|(limit, age, entries)| Step::Trim { limit, age, entries }),

@@ -162,6 +162,12 @@ impl Walk {
                 argv.extend(self.ids(named));
                 (*verb, argv)
             }
+            Step::Steer(expected, text, limit, before, named) => {
+                let mut argv = vec![(*expected).to_owned(), (*text).to_owned()];
+                argv.extend(texts(&[*limit, self.moment(*before)]));
+                argv.extend(self.ids(named));
+                ("steer", argv)
+            }
             Step::Trim { limit, age, entries } => {
                 let age = self.model.now().saturating_sub(self.moment(*age));
                 ("trim", texts(&[*limit, age, *entries]))

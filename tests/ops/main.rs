@@ -37,6 +37,7 @@ mod repair;
 mod reschedule;
 mod resume;
 mod retry;
+mod steer;
 mod trim;
 mod unreadable;
 mod verbs;

@@ -36,6 +36,8 @@ pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
         ("reschedule", vec![ready, "100", scheduled, "0", pending, "0"]),
         ("redrive", vec!["10", always]),
         ("redrive", vec!["10", always, dead]),
+        ("steer", vec!["", "{}", "10", always]),
+        ("steer", vec!["", "", "0", always, dead]),
         ("purge", vec!["10", always]),
         ("purge", vec!["10", always, dead]),
         ("trim", vec!["10", "0", "0"]),

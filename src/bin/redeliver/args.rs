@@ -77,7 +77,8 @@ pub(crate) enum Command {
     Push(PushArgs),
     /// Runs a shell command for each message.
     Work(WorkArgs),
-    /// Runs pollers, which bring back what is due, until it is interrupted.
+    /// Runs pollers, which bring back what is due and drive on orphaned redrives, until it is
+    /// interrupted.
     Poll(PollArgs),
     /// Runs pollers, and serves a page, health and metrics over HTTP, until it is interrupted.
     Serve(ServeArgs),

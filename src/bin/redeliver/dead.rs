@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use redeliver::{MessageId, Queue, QueueName, Raw, State, Swept};
+use redeliver::{MessageId, Queue, QueueName, Raw, State};
 use serde_json::json;
 
 use crate::args::Global;
@@ -10,6 +10,7 @@ use crate::exit_code::{Exit, fail};
 use crate::message::Seen;
 use crate::output::{many, note, progress};
 use crate::peek::{self, Range};
+use crate::redrive::{self, RedriveArgs};
 use crate::server::Session;
 use crate::signals::Signals;
 
@@ -36,16 +37,16 @@ pub(crate) enum DeadCommand {
         id: MessageId,
     },
     /// Brings dead letters back to ready, with their failures forgotten.
-    #[command(after_help = "Example:\n  redeliver dead redrive emails --all")]
-    Redrive(SweepArgs),
+    #[command(after_help = redrive::EXAMPLES)]
+    Redrive(RedriveArgs),
     /// Removes dead letters for good.
     #[command(after_help = "Example:\n  redeliver dead purge emails 01JD0Z3N9Q6V2G7T8K4M5R1XYZ")]
-    Purge(SweepArgs),
+    Purge(PurgeArgs),
 }
 
-/// Which dead letters are moved.
+/// Which dead letters go.
 #[derive(Debug, Args)]
-pub(crate) struct SweepArgs {
+pub(crate) struct PurgeArgs {
     /// The queue's name.
     queue: QueueName,
     /// The messages' ids.
@@ -56,36 +57,6 @@ pub(crate) struct SweepArgs {
     all: bool,
 }
 
-/// Where dead letters go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
-    Redrive,
-    Purge,
-}
-
-impl Sweep {
-    fn done(self) -> &'static str {
-        match self {
-            Self::Redrive => "redriven",
-            Self::Purge => "purged",
-        }
-    }
-
-    async fn these(self, queue: &Queue<Raw>, ids: &[MessageId]) -> redeliver::Result<u64> {
-        match self {
-            Self::Redrive => queue.dead().redrive(ids).await,
-            Self::Purge => queue.dead().purge(ids).await,
-        }
-    }
-
-    async fn step(self, queue: &Queue<Raw>, before_ms: u64) -> redeliver::Result<Swept> {
-        match self {
-            Self::Redrive => queue.dead().redrive_oldest(STEP, before_ms).await,
-            Self::Purge => queue.dead().purge_oldest(STEP, before_ms).await,
-        }
-    }
-}
-
 pub(crate) async fn run(global: &Global, command: DeadCommand) -> Result<Exit> {
     match command {
         DeadCommand::Ls { queue, range } => {
@@ -93,8 +64,8 @@ pub(crate) async fn run(global: &Global, command: DeadCommand) -> Result<Exit> {
             peek::list(&session, &queue, State::Dead, &range).await
         }
         DeadCommand::Show { queue, id } => show(global, &queue, id).await,
-        DeadCommand::Redrive(args) => sweep(global, &args, Sweep::Redrive).await,
-        DeadCommand::Purge(args) => sweep(global, &args, Sweep::Purge).await,
+        DeadCommand::Redrive(args) => redrive::run(global, &args).await,
+        DeadCommand::Purge(args) => purge(global, &args).await,
     }
 }
 
@@ -111,30 +82,27 @@ async fn show(global: &Global, name: &QueueName, id: MessageId) -> Result<Exit> 
     Ok(Exit::Ok)
 }
 
-async fn sweep(global: &Global, args: &SweepArgs, sweep: Sweep) -> Result<Exit> {
+async fn purge(global: &Global, args: &PurgeArgs) -> Result<Exit> {
     if args.ids.is_empty() && !args.all {
         let hint = "refused: name the ids of dead letters, or take every one with --all";
         return Err(fail(Exit::Refused, hint));
     }
     let session = Session::open(global).await?;
     let queue = session.queue(&args.queue)?;
-    let swept = if args.all {
-        sweep_all(&queue, sweep).await?
-    } else {
-        sweep.these(&queue, &args.ids).await?
-    };
-    let json = json!({"queue": args.queue.as_str(), sweep.done(): swept});
-    let told = || format!("{} {}", many(swept, "dead letter"), sweep.done());
-    session.out.one(&json, told)?;
-    let missing = !args.all && swept < args.ids.len() as u64;
+    let purged =
+        if args.all { purge_all(&queue).await? } else { queue.dead().purge(&args.ids).await? };
+    let json = json!({"queue": args.queue.as_str(), "purged": purged});
+    session.out.one(&json, || format!("{} purged", many(purged, "dead letter")))?;
+    let missing = !args.all && purged < args.ids.len() as u64;
     Ok(if missing { Exit::NotFound } else { Exit::Ok })
 }
 
 /// Takes what is dead by now, and not what dies while this runs.
-async fn sweep_all(queue: &Queue<Raw>, sweep: Sweep) -> Result<u64> {
+async fn purge_all(queue: &Queue<Raw>) -> Result<u64> {
     let mut signals = Signals::catch()?;
     let before_ms = queue.counts().await?.now_ms;
-    let bar = progress(sweep.done());
+    let dead = queue.dead();
+    let bar = progress("purged");
     let mut done = 0;
     loop {
         let swept = tokio::select! {
@@ -142,7 +110,7 @@ async fn sweep_all(queue: &Queue<Raw>, sweep: Sweep) -> Result<u64> {
                 note("interrupted, the rest stays dead");
                 break;
             }
-            swept = sweep.step(queue, before_ms) => swept?,
+            swept = dead.purge_oldest(STEP, before_ms) => swept?,
         };
         done += swept.done;
         bar.set_length(done + swept.left);

@@ -20,6 +20,7 @@ mod private;
 mod push;
 mod queue;
 mod queues;
+mod redrive;
 mod serve;
 mod server;
 mod signals;

@@ -1,7 +1,7 @@
 //! `poll`: pollers and nothing else.
 
 use anyhow::Result;
-use redeliver::Poller;
+use redeliver::{Poller, Redriver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,8 +17,9 @@ pub(crate) async fn run(global: &Global, args: &PollArgs) -> Result<Exit> {
     let stop = CancellationToken::new();
     let pollers = TaskTracker::new();
     for name in &args.queues {
-        let poller = Poller::new(session.queue(name)?);
-        pollers.spawn(poller.run(stop.clone().cancelled_owned()));
+        let queue = session.queue(name)?;
+        pollers.spawn(Redriver::new(queue.clone()).run(stop.clone().cancelled_owned()));
+        pollers.spawn(Poller::new(queue).run(stop.clone().cancelled_owned()));
     }
     pollers.close();
     if !global.quiet {

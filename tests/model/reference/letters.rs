@@ -26,7 +26,29 @@ impl Model {
 
     pub(super) fn redrive(&mut self, argv: &[String]) -> Reply {
         let letters = self.letters(argv);
-        for id in &letters {
+        self.bring_back(&letters);
+        self.done(&letters, &argv[1])
+    }
+
+    pub(super) fn steer(&mut self, argv: &[String]) -> Reply {
+        let (mut word, mut moved, mut told) = ("lost", 0, self.task.clone());
+        if self.task == argv[0] {
+            let letters = self.letters(&argv[2..]);
+            self.bring_back(&letters);
+            self.count("driven", letters.len());
+            self.task.clone_from(&argv[1]);
+            (word, moved, told) = ("steered", letters.len(), String::new());
+        }
+        let driven = self.counters.get("driven").copied().unwrap_or(0);
+        let before = number(&argv[3]);
+        let left = self.timed("dead").into_iter().filter(|(at, _)| *at <= before).count();
+        let numbers = [self.now(), moved as u64, driven, left as u64].map(Reply::number);
+        let words = [Reply::text(word)].into_iter().chain(numbers).chain([Reply::text(told)]);
+        Reply::List(words.collect())
+    }
+
+    fn bring_back(&mut self, letters: &[String]) {
+        for id in letters {
             if let Some(line) = &mut self.messages.get_mut(id).unwrap().line {
                 line.failures = 0;
             }
@@ -34,7 +56,6 @@ impl Model {
             self.ring_bell();
         }
         self.count("redriven", letters.len());
-        self.done(&letters, &argv[1])
     }
 
     pub(super) fn purge(&mut self, argv: &[String]) -> Reply {

@@ -107,6 +107,8 @@ pub(crate) struct Model {
     paused: bool,
     /// The cap on ready; 0 = none.
     max_ready: u64,
+    /// The text of the redrive task, empty if there is none.
+    task: String,
     /// What the first push sets.
     layout: Option<&'static str>,
     counters: BTreeMap<&'static str, u64>,
@@ -126,6 +128,7 @@ impl Default for Model {
             alarm: false,
             paused: false,
             max_ready: 0,
+            task: String::new(),
             layout: None,
             counters: BTreeMap::new(),
             watch: None,
@@ -150,6 +153,7 @@ impl Model {
             "reschedule" => self.reschedule(argv),
             "redrive" => self.redrive(argv),
             "purge" => self.purge(argv),
+            "steer" => self.steer(argv),
             "trim" => self.trim(argv),
             "limit" => self.limit(argv),
             "pause" => self.pause(),

@@ -56,6 +56,9 @@ impl Model {
         if self.paused {
             meta.insert("paused".to_owned(), "1".to_owned());
         }
+        if !self.task.is_empty() {
+            meta.insert("redrive_task".to_owned(), self.task.clone());
+        }
         if let Some((at, names)) = &self.watch {
             meta.insert("watch".to_owned(), format!("{at} {}", names.join(" ")));
         }

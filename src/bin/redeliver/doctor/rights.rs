@@ -9,7 +9,7 @@ use super::probe::Probe;
 use crate::server::Session;
 
 /// A command on scratch keys, in words; `HASH` is a hash that is there, `NONE` is nothing.
-const HARMLESS: [&str; 36] = [
+const HARMLESS: [&str; 37] = [
     // No such database: refused after the rights were looked at, as are the others like it.
     "SELECT none",
     "INFO server",
@@ -23,6 +23,7 @@ const HARMLESS: [&str; 36] = [
     "HGET HASH f",
     "HEXISTS HASH f",
     "HLEN HASH",
+    "MEMORY USAGE NONE",
     "HKEYS NONE",
     "HSCAN NONE 0",
     "TYPE NONE",
@@ -184,7 +185,7 @@ fn command_name(words: &str) -> String {
     let mut parts = words.split(' ');
     let first = parts.next().unwrap_or_default().to_lowercase();
     match (first.as_str(), parts.next()) {
-        ("script", Some(sub)) => format!("script|{}", sub.to_lowercase()),
+        ("script" | "memory", Some(sub)) => format!("{first}|{}", sub.to_lowercase()),
         _ => first,
     }
 }
