@@ -5,6 +5,7 @@
 #
 #   START_SEED=N    the first seed; a random one is told. Rounds count up from it.
 #   PARALLEL=N      so many rounds at once (1)
+#   RATE=N          messages a second in each (4000)
 #
 # The last line of each round is appended to target/soak.ndjson. Histories of a round that failed are
 # kept below target/soak/, those of the others are not. Exits with 1 if any round failed.
@@ -15,7 +16,7 @@ command -v redis-server >/dev/null || install_server redis-server
 command -v jq >/dev/null || install_server jq
 
 rounds=${1:-20} seconds=${2:-600}
-parallel=${PARALLEL:-1} first=${START_SEED:-$((RANDOM * 32768 + RANDOM))}
+parallel=${PARALLEL:-1} rate=${RATE:-4000} first=${START_SEED:-$((RANDOM * 32768 + RANDOM))}
 out=$PWD/target/soak.ndjson
 mkdir -p target/soak
 cargo build --release --example chaos
@@ -30,8 +31,8 @@ trap 'rm -f "$chaos"' EXIT
 round() {
   local seed=$1 fsync=always line
   if [ $((seed % 2)) -eq 1 ]; then fsync=everysec; fi
-  line=$(TMPDIR=$PWD/target/soak "$chaos" --seconds "$seconds" --seed "$seed" --appendfsync $fsync \
-    -o json 2>"target/soak/$seed.log" | tail -n 1) || true
+  line=$(TMPDIR=$PWD/target/soak "$chaos" --seconds "$seconds" --seed "$seed" --rate "$rate" \
+    --appendfsync $fsync -o json 2>"target/soak/$seed.log" | tail -n 1) || true
   if [ -z "$line" ]; then line="{\"seed\":$seed,\"verdict\":\"broken\"}"; fi
   jq -c --arg session "$session" '. + {session: $session}' <<<"$line" >>"$out"
   if jq -e '.verdict == "pass"' <<<"$line" >/dev/null; then

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use redeliver::{Error, Message, MessageId, Pushed, Raw, Retry};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
@@ -13,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{Agent, Point, hash};
 use crate::history::{Answer, Event};
 
-/// Tasks that push, each one message at a time.
+/// Tasks that push, each a burst at a time, of one message or up to 64: calls carry as many.
 const TASKS: u64 = 64;
+const MAX_DOUBLINGS: u32 = 6;
 /// A call of the library gives up after 10 s.
 const LAST_PUSHES: Duration = Duration::from_secs(20);
 const SYNC_EVERY: Duration = Duration::from_millis(500);
@@ -90,13 +92,17 @@ async fn push_until(
     stop: CancellationToken,
 ) -> Result<()> {
     let pause = Duration::from_secs(TASKS) / u32::try_from(agent.args.rate.max(1))?;
-    while stop.run_until_cancelled(sleep(pause.mul_f64(2.0 * rng.f64()))).await.is_some() {
-        push(&agent, &clock, &mut rng).await?;
+    loop {
+        let burst = 1 << rng.u32(..=MAX_DOUBLINGS);
+        let pause = pause.mul_f64(2.0 * rng.f64()) * burst;
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return Ok(());
+        }
+        try_join_all((0..burst).map(|_| push(&agent, &clock, rng.fork()))).await?;
     }
-    Ok(())
 }
 
-async fn push(agent: &Agent, clock: &RwLock<Clock>, rng: &mut fastrand::Rng) -> Result<()> {
+async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> Result<()> {
     let longest = if rng.u8(..) < 16 { MAX_PAYLOAD } else { MAX_PAYLOAD / 16 };
     let mut payload = vec![0; rng.usize(..=longest)];
     rng.fill(&mut payload);
