@@ -20,8 +20,10 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
 /// A link that answers nothing this often in a row is made anew.
 const MAX_TIMEOUTS: u32 = 3;
-/// The longest pause before a repeated call or a new connection.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The longest pause before a repeated call or a new connection: after a restart of the server
+/// there is then time for another try within 2 s. A thousand clients that wait for a server make
+/// some two thousand tries a second, which no server notices.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
 /// What a failed call means for whoever sent it.
@@ -118,7 +120,7 @@ impl From<Fault> for Error {
     }
 }
 
-/// Full jitter up to 2 s: how long to wait before try number `tries` (from 0) is repeated.
+/// Full jitter up to 1 s: how long to wait before try number `tries` (from 0) is repeated.
 pub(crate) fn pause(tries: u32) -> Duration {
     let longest = FIRST_BACKOFF.saturating_mul(1 << tries.min(16)).min(MAX_BACKOFF);
     longest.mul_f64(fastrand::f64())
