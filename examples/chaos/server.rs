@@ -62,7 +62,7 @@ impl PrivateServer {
     async fn wait(&self) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if command(&self.url(), &["TIME"]).await.is_ok() {
+            if command(&self.url(), &["PING"]).await.is_ok() {
                 return Ok(());
             }
             sleep(RECHECK).await;
