@@ -26,6 +26,9 @@ pub struct RedriveFilter {
     pub error: Option<String>,
     /// The newest error's text before its first `:` is this, up to 256 bytes.
     pub class: Option<String>,
+    /// The newest error is of this [group](crate::Failure::group), up to 256 bytes; an empty one
+    /// takes those without an error.
+    pub group: Option<String>,
     /// The message is of this kind, up to 256 bytes.
     pub kind: Option<String>,
     /// At least this many deliveries were made.
@@ -98,7 +101,7 @@ impl RedrivePlan {
 
 impl RedriveFilter {
     pub(crate) fn validate(&self) -> Result<()> {
-        for text in [&self.error, &self.class, &self.kind].into_iter().flatten() {
+        for text in [&self.error, &self.class, &self.group, &self.kind].into_iter().flatten() {
             if text.len() > MAX_TEXT {
                 let limit = format!("it takes up to {MAX_TEXT} bytes");
                 return Err(Error::invalid("filter text", text, limit));
@@ -124,6 +127,7 @@ impl RedriveFilter {
         let attempts = message.attempt.saturating_sub(1);
         self.error.as_deref().is_none_or(|text| error.is_some_and(|error| error.contains(text)))
             && self.class.as_deref().is_none_or(|wanted| class == Some(wanted))
+            && self.group.as_deref().is_none_or(|group| message.error_group() == group)
             && self.kind.as_deref().is_none_or(|kind| message.header.kind.as_deref() == Some(kind))
             && self.min_attempts.is_none_or(|min| attempts >= min)
             && self.max_attempts.is_none_or(|max| attempts <= max)

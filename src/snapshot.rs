@@ -50,6 +50,11 @@ pub struct Page {
 }
 
 impl Snapshot {
+    /// The [group](Failure::group) of its newest error; an empty one if none is known.
+    pub fn error_group(&self) -> String {
+        self.history.first().map(Failure::group).unwrap_or_default()
+    }
+
     pub(crate) fn of_peeked(state: State, peeked: Peeked) -> Self {
         Self::assemble(peeked.id, state, peeked.at_ms, peeked.line, &peeked.record)
     }

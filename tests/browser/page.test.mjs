@@ -110,15 +110,24 @@ look('a group of dead letters is redriven with progress, and the others stay', '
   const group = page.locator('.groups tr', { hasText: 'HTTP # from api.example.org' });
   await group.waitFor();
   assert.equal(await group.locator('.number').textContent(), '600');
-  // While the server is held, the task shows how far it is.
   await group.getByRole('button', { name: 'Redrive' }).click();
-  await page.getByRole('dialog').getByText('Redrive 600 letters?').waitFor();
-  stage.redis('CLIENT', 'PAUSE', 60000, 'WRITE');
-  await page.getByRole('dialog').getByRole('button', { name: 'Redrive' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Redrive 600 letters?').waitFor();
+  // Slow enough to be seen, paused and resumed.
+  await dialog.locator('input[name=rate]').fill('20');
+  await dialog.getByRole('button', { name: 'Redrive' }).click();
   await page.locator('.task progress').waitFor();
-  await page.locator('.task').getByText(/of 2,000/).waitFor();
-  stage.redis('CLIENT', 'UNPAUSE');
-  await page.getByText('600 redriven in webhooks').waitFor();
+  await page.locator('.task').getByText(/redriven of 2,000/).waitFor();
+  await page.getByRole('button', { name: 'Pause redrive' }).click();
+  await page.locator('.task').getByText(/^paused; /).waitFor();
+  await page.getByRole('button', { name: 'Resume redrive' }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByText(/Cancelled: \d+ redriven in webhooks/).waitFor();
+  await page.locator('.task').waitFor({ state: 'detached' });
+  const left = 600 - stage.counts('webhooks').redriven;
+  await group.getByRole('button', { name: 'Redrive' }).click();
+  await dialog.getByRole('button', { name: 'Redrive' }).click();
+  await page.getByText(`${left} redriven in webhooks`).waitFor();
   await page.locator('.task').waitFor({ state: 'detached' });
   await group.waitFor({ state: 'detached' });
   const counts = stage.counts('webhooks');

@@ -332,6 +332,17 @@ impl Fixture {
         self.redis::<()>(&["ZADD", &self.key(state), "XX", &earlier, &id.to_string()]);
     }
 
+    /// Makes the driver of the redrive one that has not been heard of for a minute.
+    pub(crate) async fn orphan_redrive(&self) {
+        let beat = self.queue.dead().redrive_task().await.unwrap().unwrap().beat_ms;
+        let meta = self.key("meta");
+        let text: String = self.redis(&["HGET", &meta, "redrive_task"]);
+        let [beaten, older] = [beat, beat - 60_000].map(|at| format!("\"beat_ms\":{at}"));
+        let aged = text.replace(&beaten, &older);
+        assert_ne!(text, aged);
+        self.redis::<()>(&["HSET", &meta, "redrive_task", &aged]);
+    }
+
     pub(crate) async fn counts(&self) -> Counts {
         self.queue.counts().await.unwrap()
     }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use redeliver::{Error, RedriveFilter, RedrivePlan, RedriveState, RedriveTask, Redriver};
+use redeliver::{
+    Error, Message, Raw, RedriveFilter, RedrivePlan, RedriveState, RedriveTask, Redriver,
+};
 
 use crate::fixture::{Fixture, SECOND};
 
@@ -59,17 +61,6 @@ async fn driven(fixture: &Fixture, plan: RedrivePlan) -> RedriveTask {
     redrive.run(std::future::pending::<()>(), |_| {}).await.unwrap()
 }
 
-/// Makes the driver of the task one that has not been heard of for a minute.
-async fn orphan(fixture: &Fixture) {
-    let beat = fixture.queue.dead().redrive_task().await.unwrap().unwrap().beat_ms;
-    let meta = fixture.key("meta");
-    let text: String = fixture.redis(&["HGET", &meta, "redrive_task"]);
-    let older =
-        text.replace(&format!("\"beat_ms\":{beat}"), &format!("\"beat_ms\":{}", beat - 60_000));
-    assert_ne!(text, older);
-    fixture.redis::<()>(&["HSET", &meta, "redrive_task", &older]);
-}
-
 /// Settles whatever is ready, time and again, until dropped.
 fn settle(fixture: &Fixture, good: bool) -> tokio::task::JoinHandle<()> {
     let queue = fixture.queue.clone();
@@ -103,7 +94,7 @@ async fn a_redrive_brings_back_what_was_dead_at_its_start_and_no_more() {
 #[tokio::test]
 async fn a_filter_takes_what_it_names_and_counts_it_beforehand() {
     let fixture = Fixture::new().await;
-    for error in ["timeout: db", "timeout: web", "no such user", "a timeout"] {
+    for error in ["timeout: db", "timeout: web", "no such user", "a timeout", "code  17 at 7b"] {
         fixture.push("a").await;
         let _settled = fixture.claim().await.bury(error).await.unwrap();
     }
@@ -113,6 +104,8 @@ async fn a_filter_takes_what_it_names_and_counts_it_beforehand() {
         (RedriveFilter { error: some("db"), ..none() }, 1),
         (RedriveFilter { class: some("timeout"), ..none() }, 1),
         (RedriveFilter { error: some("timeout"), ..none() }, 1),
+        (RedriveFilter { group: some("code #"), ..none() }, 0),
+        (RedriveFilter { group: some("code # at #"), ..none() }, 1),
         (RedriveFilter { kind: some("order"), ..none() }, 0),
         (RedriveFilter { min_attempts: Some(2), ..none() }, 0),
         (RedriveFilter { older_than: Some(60 * SECOND), ..none() }, 0),
@@ -127,8 +120,34 @@ async fn a_filter_takes_what_it_names_and_counts_it_beforehand() {
         let task = driven(&fixture, RedrivePlan { filter, ..all() }).await;
         assert_eq!((task.state, task.redriven), (RedriveState::Done, expected), "{task:?}");
     }
-    assert_eq!(fixture.states().await, [4, 0, 0, 0]);
+    assert_eq!(fixture.states().await, [5, 0, 0, 0]);
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn a_filter_knows_kinds_and_attempts() {
+    let fixture = Fixture::new().await;
+    for (kind, deliveries) in [("order", 1), ("order", 2), ("mail", 2), ("mail", 3)] {
+        fixture.queue.push(Message::new(Raw::from("a")).kind(kind)).await.unwrap();
+        for _ in 1..deliveries {
+            let _settled = fixture.claim().await.release(Duration::ZERO).await.unwrap();
+        }
+        let _settled = fixture.claim().await.bury("").await.unwrap();
+    }
+    let order = || RedriveFilter { kind: Some("order".into()), ..RedriveFilter::default() };
+    let filters = [
+        (RedriveFilter { min_attempts: Some(3), ..order() }, 0),
+        (RedriveFilter { min_attempts: Some(2), ..order() }, 1),
+        (order(), 1),
+        (RedriveFilter { max_attempts: Some(2), ..RedriveFilter::default() }, 1),
+        (RedriveFilter { min_attempts: Some(3), ..RedriveFilter::default() }, 1),
+    ];
+    for (filter, expected) in filters {
+        let task = driven(&fixture, RedrivePlan { filter, ..all() }).await;
+        assert_eq!((task.state, task.redriven), (RedriveState::Done, expected), "{task:?}");
+        fixture.assert_law().await;
+    }
+    assert_eq!(fixture.states().await, [4, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -221,7 +240,7 @@ async fn an_orphan_is_taken_over_and_its_old_driver_moves_nothing_more() {
     let fixture = Fixture::new().await;
     fixture.fill_dead(100).await;
     let first = fixture.queue.dead().start_redrive(all()).await.unwrap();
-    orphan(&fixture).await;
+    fixture.orphan_redrive().await;
     let second = fixture.queue.dead().resume_redrive().await.unwrap();
     let before = fixture.dump();
     let lost = first.run(std::future::pending::<()>(), |_| {}).await.unwrap();
@@ -237,7 +256,7 @@ async fn redrivers_adopt_an_orphan_and_one_of_them_ends_it() {
     let fixture = Fixture::new().await;
     fixture.fill_dead(100).await;
     drop(fixture.queue.dead().start_redrive(all()).await.unwrap());
-    orphan(&fixture).await;
+    fixture.orphan_redrive().await;
     let agents = [fixture.other().await, fixture.other().await]
         .map(|queue| tokio::spawn(Redriver::new(queue).run(std::future::pending::<()>())));
     let given_up = tokio::time::Instant::now() + 60 * SECOND;

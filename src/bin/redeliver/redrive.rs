@@ -62,6 +62,9 @@ struct FilterArgs {
     /// Takes those whose last error is this up to its first colon.
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
+    /// Takes those whose last error is of this group, as the page shows it: words with digits are #.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
     /// Takes those of this kind.
     #[arg(long)]
     kind: Option<String>,
@@ -115,6 +118,7 @@ impl FilterArgs {
         RedriveFilter {
             error: self.error.clone(),
             class: self.class.clone(),
+            group: self.group.clone(),
             kind: self.kind.clone(),
             min_attempts: self.min_attempts,
             max_attempts: self.max_attempts,

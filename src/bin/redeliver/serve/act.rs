@@ -15,13 +15,12 @@ use super::app::App;
 use super::audit::Action;
 use super::look::{refresh, watched};
 use super::reply::Failed;
-use super::tasks::Sweep;
 
 type Answer = Result<Json<Value>, Failed>;
-type Peer = ConnectInfo<SocketAddr>;
+pub(super) type Peer = ConnectInfo<SocketAddr>;
 
 /// Writes to the audit log, and passes the outcome on.
-fn audited(
+pub(super) fn audited(
     app: &App,
     peer: SocketAddr,
     (verb, queue, subject): (&'static str, &str, &str),
@@ -126,67 +125,48 @@ pub(super) struct Which {
     all: bool,
 }
 
-pub(super) async fn redrive(
-    State(app): State<Arc<App>>,
-    peer: Peer,
-    Path(name): Path<String>,
-    Json(which): Json<Which>,
-) -> Answer {
-    sweep(&app, peer, &name, (Sweep::Redrive, which))
+/// Which dead letters an action is about, for the log.
+pub(super) fn named(group: Option<&str>, all: bool) -> Result<String, Failed> {
+    match group {
+        Some(group) if !all => Ok(format!("group {group}")),
+        None if all => Ok("all".to_owned()),
+        _ => Err(Failed::invalid("name a group, or say \"all\": true")),
+    }
 }
 
+/// Begins a purge that goes on by itself.
 pub(super) async fn purge(
     State(app): State<Arc<App>>,
-    peer: Peer,
-    Path(name): Path<String>,
-    Json(which): Json<Which>,
-) -> Answer {
-    sweep(&app, peer, &name, (Sweep::Purge, which))
-}
-
-/// Begins a task that goes on by itself.
-fn sweep(
-    app: &Arc<App>,
     ConnectInfo(peer): Peer,
-    name: &str,
-    (sweep, Which { group, all }): (Sweep, Which),
+    Path(name): Path<String>,
+    Json(Which { group, all }): Json<Which>,
 ) -> Answer {
-    let watched = watched(app, name)?;
-    if all == group.is_some() {
-        return Err(Failed::invalid("name a group, or say \"all\": true"));
-    }
-    let subject = group.clone().map_or_else(|| "all".to_owned(), |group| format!("group {group}"));
-    let running = app
+    let watched = watched(&app, &name)?;
+    let subject = named(group.as_deref(), all)?;
+    let purge = app
         .tasks
-        .begin(&watched.queue, sweep, group, &app.stop)
+        .begin(&watched.queue, group, &app.stop)
         .map_err(|why| Failed::new(StatusCode::CONFLICT, why))?;
-    let id = running.id;
-    let (app, name) = (Arc::clone(app), name.to_owned());
+    let (id, verb) = (purge.id, "purge");
     let began = format!("task {id} began");
-    app.audit.note(Action {
-        peer,
-        verb: sweep.word(),
-        queue: &name,
-        subject: &subject,
-        outcome: &began,
-    });
+    app.audit.note(Action { peer, verb, queue: &name, subject: &subject, outcome: &began });
     refresh(&app);
     app.pollers.clone().spawn(async move {
-        let (word, done) = running.run().await;
+        let (word, done) = purge.run().await;
         let outcome = format!("task {id} {word}, {done} messages");
-        let verb = sweep.word();
         app.audit.note(Action { peer, verb, queue: &name, subject: &subject, outcome: &outcome });
         refresh(&app);
     });
-    Ok(Json(json!({ "task": id })))
+    Ok(Json(json!({ "task": id.to_string() })))
 }
 
-pub(super) async fn cancel_task(
+pub(super) async fn cancel_purge(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): Peer,
     Path(id): Path<u64>,
 ) -> Answer {
-    let task = app.tasks.cancel(id).ok_or_else(|| Failed::not_found("running task"))?;
-    let subject = format!("task {}", task.id);
-    audited(&app, peer, ("cancel", "", &subject), Ok("cancelling".to_owned()))
+    if !app.tasks.cancel(id) {
+        return Err(Failed::not_found("running purge"));
+    }
+    audited(&app, peer, ("cancel", "", &format!("task {id}")), Ok("cancelling".to_owned()))
 }

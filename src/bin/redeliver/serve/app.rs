@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use redeliver::{Counts, Poller, Queue, QueueName, Raw, Server};
+use redeliver::{Counts, Poller, Queue, QueueName, Raw, Redriver, Server};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -15,6 +15,7 @@ use super::audit::Audit;
 use super::gate::Gate;
 use super::history::{History, Rates, Sample};
 use super::pulse::Pulse;
+use super::redrives::Known;
 use super::tasks::Tasks;
 use super::watchdog::Watchdog;
 
@@ -44,13 +45,14 @@ pub(super) struct App {
     pub(super) pollers: TaskTracker,
 }
 
-/// One queue that is watched, and its poller.
+/// One queue that is watched, its poller and its redriver.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) name: QueueName,
     pub(super) queue: Queue<Raw>,
     pub(super) pulse: Option<Arc<Pulse>>,
     pub(super) seen: Mutex<Seen>,
+    pub(super) redrive: Mutex<Known>,
     _poller: Option<DropGuard>,
 }
 
@@ -111,9 +113,18 @@ impl App {
             let stop = self.stop.child_token();
             let poller = Poller::new(queue.clone()).observed(move |pass| pulse.beat(pass));
             self.pollers.spawn(poller.run(stop.clone().cancelled_owned()));
+            let redriver = Redriver::new(queue.clone());
+            self.pollers.spawn(redriver.run(stop.clone().cancelled_owned()));
             stop.drop_guard()
         });
-        Ok(Watched { name, queue, pulse, seen: Mutex::default(), _poller: poller })
+        Ok(Watched {
+            name,
+            queue,
+            pulse,
+            seen: Mutex::default(),
+            redrive: Mutex::default(),
+            _poller: poller,
+        })
     }
 
     /// What stands still, and why.

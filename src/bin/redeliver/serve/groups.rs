@@ -11,29 +11,6 @@ const PAGE: u32 = 200;
 const MAX_PAGES: u32 = 50;
 /// Groups that are told; more means that errors do not group well.
 const MAX_GROUPS: usize = 50;
-/// Beyond it errors of one kind rarely differ.
-const MAX_GROUP: usize = 160;
-
-/// What a message died of, without the numbers and ids that differ from message to message.
-pub(super) fn group_of(message: &Snapshot) -> String {
-    message.history.first().map(|failure| normal(&failure.error)).unwrap_or_default()
-}
-
-/// Words that hold a digit become `#`; spaces become one.
-fn normal(error: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let spaced = error.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut rest = spaced.as_str();
-    let mut normal = String::new();
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
-        let (piece, tail) = rest.split_at(end);
-        let is_number = is_word(first) && piece.contains(|c: char| c.is_ascii_digit());
-        normal.push_str(if is_number { "#" } else { piece });
-        rest = tail;
-    }
-    normal.chars().take(MAX_GROUP).collect()
-}
 
 /// Some of the dead letters, by what they died of.
 #[derive(Debug, Serialize)]
@@ -88,7 +65,7 @@ pub(super) async fn look(queue: &Queue<Raw>) -> redeliver::Result<Groups> {
         let page = queue.peek(State::Dead, start, PAGE).await?;
         for letter in &page.messages {
             looked += 1;
-            let error = group_of(letter);
+            let error = letter.error_group();
             let group = groups.entry(error.clone()).or_insert_with(|| Group::new(error, letter));
             group.add(letter);
         }
@@ -102,23 +79,4 @@ pub(super) async fn look(queue: &Queue<Raw>) -> redeliver::Result<Groups> {
     let others = groups.iter().skip(MAX_GROUPS).map(|group| group.count).sum();
     groups.truncate(MAX_GROUPS);
     Ok(Groups { looked, dead, by_error: groups, others })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_that_differ_in_numbers_and_ids_group_together() {
-        let same = [
-            "timeout after 30s at 10.0.0.1:443",
-            "timeout after 5s at 10.1.2.3:80",
-            " timeout  after 5s\tat 10.1.2.3:80 ",
-        ];
-        let groups: Vec<_> = same.into_iter().map(normal).collect();
-        assert_eq!(groups, vec!["timeout after # at #.#.#.#:#"; 3]);
-        assert_eq!(normal("order 7b2f: no such user"), "order #: no such user");
-        assert_eq!(normal(""), "");
-        assert_eq!(normal(&"ä".repeat(400)).chars().count(), MAX_GROUP);
-    }
 }

@@ -223,7 +223,7 @@ async fn export_page(
     let page = queue.peek(In::Dead, start, EXPORT_PAGE).await?;
     let mut lines = Vec::new();
     for message in page.messages {
-        if group.is_none_or(|group| groups::group_of(&message) == group) {
+        if group.is_none_or(|group| message.error_group() == group) {
             lines.extend(serde_json::to_vec(&Seen { now_ms, message }).unwrap_or_default());
             lines.push(b'\n');
         }

@@ -12,6 +12,7 @@ mod history;
 mod login;
 mod look;
 mod pulse;
+mod redrives;
 mod reply;
 mod routes;
 mod tasks;

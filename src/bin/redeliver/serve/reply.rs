@@ -67,6 +67,7 @@ impl From<Refusal> for Failed {
 impl From<redeliver::Error> for Failed {
     fn from(error: redeliver::Error) -> Self {
         let status = match &error {
+            redeliver::Error::Redrive { .. } => StatusCode::CONFLICT,
             error if error.is_invalid() => StatusCode::BAD_REQUEST,
             error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 
 use super::app::App;
 use super::reply::{Failed, harden};
-use super::{act, assets, exporter, health, login, look};
+use super::{act, assets, exporter, health, login, look, redrives};
 
 /// No request carries more than a few words.
 const MAX_BODY: usize = 16 * 1024;
@@ -27,11 +27,14 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/queues/{queue}/messages/{id}", get(look::message).post(act::message))
         .route("/queues/{queue}/dead/groups", get(look::dead_groups))
         .route("/queues/{queue}/dead/export", get(look::export))
-        .route("/queues/{queue}/dead/redrive", post(act::redrive))
+        .route("/queues/{queue}/dead/redrive", post(redrives::start))
+        .route("/queues/{queue}/redrive/pause", post(redrives::pause))
+        .route("/queues/{queue}/redrive/resume", post(redrives::resume))
+        .route("/queues/{queue}/redrive/cancel", post(redrives::cancel))
         .route("/queues/{queue}/dead/purge", post(act::purge))
         .route("/queues/{queue}/pause", post(act::pause))
         .route("/queues/{queue}/resume", post(act::resume))
-        .route("/tasks/{task}/cancel", post(act::cancel_task));
+        .route("/purges/{task}/cancel", post(act::cancel_purge));
     Router::new()
         .merge(assets::routes())
         .nest("/api", api)

@@ -98,7 +98,12 @@ pub(super) async fn run(app: Arc<App>) {
 
 async fn look(app: &App) {
     let looks = app.all().into_iter().map(|watched| async move {
-        let counts = timeout(PATIENCE, watched.queue.counts()).await;
+        let looked = timeout(PATIENCE, async {
+            let counts = watched.queue.counts().await?;
+            watched.look_for_redrive(&counts).await?;
+            Ok::<_, redeliver::Error>(counts)
+        });
+        let counts = looked.await;
         (watched, counts)
     });
     let mut looks = stream::iter(looks).buffer_unordered(MAX_LOOKS);
@@ -124,8 +129,9 @@ fn note(app: &App, watched: &Watched, counts: Counts) {
 
 /// The latest look at everything, as JSON.
 pub(super) fn tick(app: &App) -> Arc<str> {
-    let mut queues = Vec::new();
+    let (mut queues, mut tasks) = (Vec::new(), app.tasks.views());
     for watched in app.all() {
+        tasks.extend(watched.redrive_view());
         if let Some(latest) = watched.latest() {
             queues.push(QueueView::of(&watched, latest));
         }
@@ -139,7 +145,7 @@ pub(super) fn tick(app: &App) -> Arc<str> {
         step_ms: STEP_MS,
         outage: app.outage().map(|(_, fault)| fault),
         queues,
-        tasks: app.tasks.views(),
+        tasks,
     };
     serde_json::to_string(&tick).unwrap_or_default().into()
 }

@@ -3,6 +3,26 @@
 import { ask, button, h, say } from '/dom.js';
 import { many, number, visible, when } from '/format.js';
 import { get, post, queuePath } from '/server.js';
+import { LIVE } from '/tasks.js';
+
+/** How carefully a redrive goes: a canary first, so many a second, and when it stops itself. */
+function care() {
+  const field = (name, label, attributes, after = '') => h('label', {}, label,
+    h('input', { type: 'number', name, ...attributes }), after);
+  return [h('div', { class: 'care' },
+    field('canary', 'First only ', { min: 0, max: 256, value: 0 }, ' and wait for them'),
+    field('rate', 'At most ', { min: 0, max: 1000000, value: 0 }, ' a second; 0: as fast as it can'),
+    field('ratio', 'Stop when more than ', { min: 1, max: 100, placeholder: '–' }, ' % die again'))];
+}
+
+function plan(form) {
+  const ratio = form.get('ratio');
+  return {
+    canary: Number(form.get('canary')),
+    rate: Number(form.get('rate')),
+    ...(ratio ? { max_failure_ratio: Number(ratio) / 100 } : {}),
+  };
+}
 
 export function dead(name, changed) {
   const path = queuePath(name);
@@ -19,15 +39,17 @@ export function dead(name, changed) {
 
   async function sweep(verb, group, count) {
     const danger = verb === 'purge';
-    const which = group === null ? many(total, 'dead letter') : `the dead letters of this group`;
+    const these = group === null ? many(total, 'dead letter') : `the dead letters of this group`;
     const text = danger
-      ? `Removes ${which} for good. Nothing brings them back; export them first if in doubt.`
-      : `Brings ${which} back to ready with their failures forgotten. Only what is dead now; letters that die again are not taken twice.`;
+      ? `Removes ${these} for good. Nothing brings them back; export them first if in doubt.`
+      : `Brings ${these} back to ready with their failures forgotten. Only what is dead now; letters that die again are not taken twice.`;
     const title = `${danger ? 'Purge' : 'Redrive'} ${group === null ? 'all' : many(count, 'letter')}?`;
     const fields = group === null ? [] : [h('p', { class: 'error' }, ...visible(group || 'no error recorded'))];
+    if (!danger) fields.push(...care());
     const sure = await ask({ title, text, verb: danger ? 'Purge for good' : 'Redrive', danger, fields });
     if (!sure) return null;
-    await post(`${path}/dead/${verb}`, group === null ? { all: true } : { group });
+    const which = group === null ? { all: true } : { group };
+    await post(`${path}/dead/${verb}`, danger ? which : { ...which, ...plan(sure) });
     return null;
   }
 
@@ -69,7 +91,7 @@ export function dead(name, changed) {
   /** Looks again when a task of this queue has ended. */
   let running = new Set();
   function update(tick) {
-    const now = tick.tasks.filter((task) => task.queue === name && task.stand === 'running').map((task) => task.id);
+    const now = tick.tasks.filter((task) => task.queue === name && LIVE.includes(task.stand)).map((task) => task.id);
     const ended = [...running].some((id) => !now.includes(id));
     running = new Set(now);
     for (const act of element.querySelectorAll('button.act')) act.disabled = now.length > 0;
