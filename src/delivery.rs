@@ -10,6 +10,7 @@ use crate::attempt::{AttemptLine, Failure, Receipt};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
 use crate::message::{Header, Payload};
+use crate::metrics::Meter;
 use crate::name::MessageId;
 use crate::op::ack::Acked;
 use crate::op::bury::{Buried, BuryItem};
@@ -171,6 +172,10 @@ impl<T: Payload> Delivery<T> {
             Extended::Extended => Settled::Done,
             Extended::Lost => lost(repeated),
         })
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        self.shared.store.meter()
     }
 
     pub(crate) fn receipt(&self) -> Receipt {

@@ -3,6 +3,8 @@
 //! # Cargo features
 //!
 //! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
+//! - `metrics`: counters and histograms through the `metrics` facade, see `redeliver::metrics`. Without
+//!   it they cost nothing; `cli` brings it.
 
 mod agents;
 mod attempt;
@@ -23,6 +25,11 @@ mod fuzz;
 mod keys;
 mod lease;
 mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "unmetered.rs"]
+mod metrics;
 mod name;
 mod op;
 mod outcome;

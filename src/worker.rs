@@ -21,6 +21,7 @@ use crate::delivery::{Delivery, Settled};
 use crate::error::{Error, Result};
 use crate::lease::{Care, Leases};
 use crate::message::Payload;
+use crate::metrics::Timer;
 use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
 use crate::policy;
@@ -314,6 +315,7 @@ impl<H> Handling<H> {
                 }
             }
         });
+        let timer = Timer::start();
         let outcome = tokio::select! {
             outcome = handled => outcome,
             () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
@@ -321,6 +323,7 @@ impl<H> Handling<H> {
             }
             () = self.stop.cancelled() => Outcome::release_after(Duration::ZERO),
         };
+        delivery.meter().handled(&timer);
         drop(care);
         settle(&delivery, &outcome).await;
     }

@@ -17,7 +17,19 @@ const MAX_LUA_WIDTH: usize = 100;
 /// The modules of `src/`, lowest first: each may import only what stands before it.
 const ORDER: [&[&str]; 5] = [
     // values
-    &["error", "name", "damage", "backoff", "policy", "attempt", "message", "record", "outcome"],
+    &[
+        "error",
+        "name",
+        "metrics",
+        "unmetered",
+        "damage",
+        "backoff",
+        "policy",
+        "attempt",
+        "message",
+        "record",
+        "outcome",
+    ],
     // redis
     &["keys", "rights", "script", "connect", "store", "waiter"],
     // verbs

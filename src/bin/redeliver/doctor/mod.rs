@@ -14,7 +14,7 @@ use crate::args::Global;
 use crate::exit_code::Exit;
 use crate::server::Session;
 use finding::{Finding, Severity};
-use probe::Probe;
+pub(crate) use probe::Probe;
 
 const EXAMPLES: &str = "\
 Examples:
