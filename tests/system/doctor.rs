@@ -122,7 +122,8 @@ fn named((role, right, (code, found)): (Role, &str, (i32, Vec<Value>))) {
     let rights = found.iter().filter(|finding| finding["about"] == "rights" && is_bad(finding));
     let rights: Vec<_> = rights.collect();
     assert_eq!((code, rights.len()), (1, 1), "{role} without {right}: {found:#?}");
-    assert_eq!(rights[0]["says"], format!("a {role} has no right to {right}"));
+    let article = if role == Role::Operator { "an" } else { "a" };
+    assert_eq!(rights[0]["says"], format!("{article} {role} has no right to {right}"));
     assert_eq!(rights[0]["fix"], format!("ACL SETUSER <user> +{right}"));
 }
 
@@ -137,7 +138,7 @@ async fn a_user_of_other_keys_is_told_which_it_lacks_and_hidden_things_are_no_fa
     let url = format!("{}?user=granted&pass=secret", server.url());
     tells(&url, &[], ("rights", "fail", "no right to the keys rd:*")).await;
     let prefix = ["--prefix", "other"];
-    tells(&url, &prefix, ("rights", "ok", "all that a operator needs")).await;
+    tells(&url, &prefix, ("rights", "ok", "all that an operator needs")).await;
     for topic in ["eviction", "slow log"] {
         tells(&url, &prefix, (topic, "note", "not allowed to look")).await;
     }
