@@ -21,6 +21,7 @@ use crate::op::retry::{Failed, RetryItem};
 use crate::policy;
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::spans;
 use crate::store::Ran;
 
 /// What became of the attempt to settle a delivery.
@@ -172,6 +173,11 @@ impl<T: Payload> Delivery<T> {
             Extended::Extended => Settled::Done,
             Extended::Lost => lost(repeated),
         })
+    }
+
+    /// The span in which it is handled.
+    pub(crate) fn span(&self) -> tracing::Span {
+        spans::process(&self.shared.name, (self.id(), self.attempt()), self.header())
     }
 
     pub(crate) fn meter(&self) -> &Meter {

@@ -29,6 +29,7 @@ const ORDER: [&[&str]; 5] = [
         "message",
         "record",
         "outcome",
+        "spans",
     ],
     // redis
     &["keys", "rights", "script", "connect", "store", "waiter"],
