@@ -118,6 +118,29 @@ async fn each_right_that_is_missing_is_named_and_nothing_else() {
     assert!(left.len() <= 1, "{left:?}");
 }
 
+#[tokio::test]
+async fn a_user_with_just_the_rights_of_its_role_lacks_nothing() {
+    let server = TestServer::start(&SOUND);
+    let all = Fixture::on(&server, Policy::default()).await;
+    all.push("x").await;
+    let name = all.queue.name().to_string();
+    for role in Role::ALL {
+        let user = role.to_string();
+        let mut command = vec!["ACL", "SETUSER", &user, "on", ">secret"];
+        let rules = role.rules("rd").unwrap();
+        command.extend(rules.split(' '));
+        all.redis::<()>(&command);
+        let url = format!("{}?user={user}&pass=secret", server.url());
+        // A producer may not look at a queue.
+        let queue = if role == Role::Producer { None } else { Some(name.as_str()) };
+        let args: Vec<_> = queue.into_iter().chain(["--role", role.as_str()]).collect();
+        let (code, found) = doctor(&url, &args).await;
+        assert_eq!(code, 0, "{role}: {found:#?}");
+        let told = found.iter().filter(|finding| finding["about"] == "queue").count();
+        assert_eq!(told, usize::from(queue.is_some()), "{role}: {found:#?}");
+    }
+}
+
 fn named((role, right, (code, found)): (Role, &str, (i32, Vec<Value>))) {
     let rights = found.iter().filter(|finding| finding["about"] == "rights" && is_bad(finding));
     let rights: Vec<_> = rights.collect();

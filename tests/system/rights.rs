@@ -205,7 +205,7 @@ async fn each_role_is_refused_what_it_is_not_for() {
         let ready = all.key("ready");
         let own: &[&str] = match role {
             Role::Producer => &["LRANGE 0 9", "LTRIM 1 0", "LPUSH x", "BLPOP 1", "DEL", "UNLINK"],
-            Role::Worker => &["LREM 0 x", "UNLINK", "LINDEX 0", "TYPE"],
+            Role::Worker => &["LREM 0 x", "UNLINK", "LPOS x", "TYPE"],
             Role::ReadOnly => &["RPUSH x", "LPUSH x", "LTRIM 1 0", "BLPOP 1", "DEL", "UNLINK"],
             _ => &["RENAME x", "COPY x", "EXPIRE 1", "DUMP"],
         };

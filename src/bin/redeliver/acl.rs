@@ -35,7 +35,7 @@ pub(crate) struct AclArgs {
 pub(crate) enum Role {
     /// Pushes, and nothing else.
     Producer,
-    /// Claims, settles, extends, and runs a poller.
+    /// Claims, settles, extends, counts, and runs a poller.
     Worker,
     /// Does everything.
     Operator,
