@@ -9,6 +9,7 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, Value};
 
 use crate::error::{Error, Result};
+use crate::metrics;
 
 /// A busy server answers late; the client's default of 500 ms would break healthy calls.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -176,6 +177,7 @@ impl Connector {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(response);
         let opened = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        metrics::connected(if opened.is_ok() { "made" } else { "failed" });
         // Nothing was sent yet, so no failure to connect is ambiguous.
         opened.map_err(|error| match Fault::of(&error) {
             Fault::Ambiguous { reason, .. } => Fault::Unavailable { reason, resolve: true },

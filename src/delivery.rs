@@ -10,6 +10,7 @@ use crate::attempt::{AttemptLine, Failure, Receipt};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
 use crate::message::{Header, Payload};
+use crate::metrics::Meter;
 use crate::name::MessageId;
 use crate::op::ack::Acked;
 use crate::op::bury::{Buried, BuryItem};
@@ -20,6 +21,7 @@ use crate::op::retry::{Failed, RetryItem};
 use crate::policy;
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::spans;
 use crate::store::Ran;
 
 /// What became of the attempt to settle a delivery.
@@ -171,6 +173,15 @@ impl<T: Payload> Delivery<T> {
             Extended::Extended => Settled::Done,
             Extended::Lost => lost(repeated),
         })
+    }
+
+    /// The span in which it is handled.
+    pub(crate) fn span(&self) -> tracing::Span {
+        spans::process(&self.shared.name, (self.id(), self.attempt()), self.header())
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        self.shared.store.meter()
     }
 
     pub(crate) fn receipt(&self) -> Receipt {

@@ -3,6 +3,11 @@
 //! # Cargo features
 //!
 //! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
+//! - `metrics`: counters and histograms through the `metrics` facade, see `redeliver::metrics`. Without
+//!   it they cost nothing; `cli` brings it.
+//! - `otel`: messages carry the trace that they were pushed in, as `traceparent` and `tracestate` among
+//!   their headers, by the propagator that the application has installed for OpenTelemetry. The first
+//!   attempt goes on with it; later ones have a link to it.
 
 mod agents;
 mod attempt;
@@ -24,6 +29,11 @@ mod group;
 mod keys;
 mod lease;
 mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "unmetered.rs"]
+mod metrics;
 mod name;
 mod op;
 mod outcome;
@@ -40,6 +50,7 @@ mod script;
 mod server;
 mod shared;
 mod snapshot;
+mod spans;
 mod store;
 mod sweep;
 mod task;

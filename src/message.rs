@@ -77,6 +77,14 @@ pub struct Header {
     pub backoff: Option<Backoff>,
 }
 
+impl Header {
+    /// What it takes in the record.
+    #[cfg(feature = "otel")]
+    pub(crate) fn size(&self) -> usize {
+        serde_json::to_string(self).map_or(MAX_HEADER, |header| header.len())
+    }
+}
+
 /// When a message becomes deliverable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -196,6 +204,10 @@ impl<T: Payload> Message<T> {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.header.headers.insert(name.into(), value.into());
         self
+    }
+
+    pub(crate) fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
     }
 
     /// Checks everything against its bounds and encodes the record.

@@ -82,6 +82,8 @@ struct Pass<T> {
     alarm: Arc<Notify>,
     _listener: AbortOnDropHandle<()>,
     trimmed: Option<Instant>,
+    /// When the next message falls due or the next lease ends, as the last pass told.
+    due: Option<Instant>,
 }
 
 impl<T: Payload> Pass<T> {
@@ -91,7 +93,20 @@ impl<T: Payload> Pass<T> {
         let waiter = Waiter::new(store.connector().clone(), store.keys().alarm());
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
         let name = format!("{:016x}", fastrand::u64(..));
-        Self { queue, observer, name, alarm, _listener: listener, trimmed: None }
+        Self { queue, observer, name, alarm, _listener: listener, trimmed: None, due: None }
+    }
+
+    /// How late this pass came for the earliest message that it moved, and what the next one may
+    /// expect. A later due time than the longest sleep is not told by the server.
+    fn lateness(&mut self, now: Instant, done: &Redelivered) -> Option<Duration> {
+        let moved = done.promoted + done.reclaimed + done.died > 0;
+        let late = self.due.filter(|_| moved).map(|due| now.saturating_duration_since(due));
+        self.due = match done.more {
+            // The rest has been due for as long as what was moved.
+            true => Some(self.due.map_or(now, |due| due.min(now))),
+            false => (done.next < MAX_IDLE).then(|| now + done.next),
+        };
+        late
     }
 
     async fn trim(&mut self) -> Result<bool> {
@@ -113,7 +128,13 @@ impl<T: Payload> Sweep for Pass<T> {
     const NAME: &'static str = "poller";
 
     async fn pass(&mut self) -> Result<Next> {
-        let done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await;
+        let mut done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await;
+        if let Ok(done) = &mut done {
+            done.late = self.lateness(Instant::now(), done);
+            let meter = self.queue.store().meter();
+            meter.passed();
+            done.late.into_iter().for_each(|late| meter.late(late));
+        }
         if let Some(observer) = &mut self.observer {
             observer(&done);
         }

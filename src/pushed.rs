@@ -29,17 +29,12 @@ impl Pushed {
         }
     }
 
-    /// A repeated call that finds its own message has pushed it by its first try. One that finds
-    /// the queue full cannot tell: its message may have been pushed, and done since.
+    /// A repeated call that finds the queue full cannot tell: its message may have been pushed, and
+    /// done since.
     pub(crate) fn of(id: MessageId, placed: Ran<Placed>) -> Result<Self> {
-        Ok(match placed.reply {
+        Ok(match placed.reply.of(id, placed.repeated) {
             Placed::Ready => Self::Ready(id),
             Placed::Scheduled => Self::Scheduled(id),
-            Placed::Duplicate { id: first, state } if placed.repeated && first == id => match state
-            {
-                State::Scheduled => Self::Scheduled(id),
-                _ => Self::Ready(id),
-            },
             Placed::Duplicate { id, state } => Self::Duplicate { id, state },
             Placed::Full { cap, limit } if placed.repeated => {
                 let reason = format!("the queue is full by now, its {cap} is {limit}");

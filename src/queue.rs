@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::batch::cut;
 use crate::by_id;
 use crate::claims::{self, Claimed};
@@ -29,6 +31,7 @@ use crate::script::within;
 use crate::server::Server;
 use crate::shared::Shared;
 use crate::snapshot::{self, Page, REPLY_BYTES, Snapshot};
+use crate::spans;
 use crate::store::{Ran, Store};
 
 /// A named queue of messages with payloads of type `T`. Cheap to clone; clones share everything.
@@ -114,10 +117,18 @@ impl<T: Payload> Queue<T> {
     ///
     /// Many tasks that push at the same time share calls. A dropped future may have pushed.
     pub async fn push(&self, message: impl Into<Message<T>>) -> Result<Pushed> {
-        let prepared = message.into().prepare(&self.shared.policy)?;
-        self.shared.register().await;
+        let span = spans::send(&self.shared.name, 1);
+        let mut message = message.into();
+        spans::carry(&span, message.header_mut());
+        let prepared = message.prepare(&self.shared.policy)?;
         let id = prepared.id;
-        Pushed::of(id, self.shared.push.submit(prepared).await?)
+        spans::sent(&span, id);
+        let pushed = async {
+            self.shared.register().await;
+            self.shared.push.submit(prepared).await
+        };
+        let pushed = pushed.instrument(span.clone()).await.and_then(|ran| Pushed::of(id, ran));
+        pushed.inspect_err(|_| spans::failed(&span))
     }
 
     /// Pushes many messages in calls of 512, in order; every message is checked before the first
@@ -128,9 +139,18 @@ impl<T: Payload> Queue<T> {
         &self,
         messages: impl IntoIterator<Item = M>,
     ) -> Result<Vec<Pushed>> {
-        let prepared =
-            messages.into_iter().map(|message| message.into().prepare(&self.shared.policy));
-        let prepared: Vec<Prepared> = prepared.collect::<Result<_>>()?;
+        let messages: Vec<Message<T>> = messages.into_iter().map(Into::into).collect();
+        let span = spans::send(&self.shared.name, messages.len());
+        let prepared = messages.into_iter().map(|mut message| {
+            spans::carry(&span, message.header_mut());
+            message.prepare(&self.shared.policy)
+        });
+        let prepared = prepared.collect::<Result<_>>()?;
+        let pushed = self.push_prepared(prepared).instrument(span.clone()).await;
+        pushed.inspect_err(|_| spans::failed(&span))
+    }
+
+    async fn push_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<Pushed>> {
         self.shared.register().await;
         let mut pushed = Vec::with_capacity(prepared.len());
         for batch in cut::<Push>(prepared) {

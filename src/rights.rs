@@ -11,7 +11,7 @@ use crate::keys::validate_prefix;
 pub enum Role {
     /// Pushes, and nothing else.
     Producer,
-    /// Claims, settles, extends, and runs a poller. It may push too.
+    /// Claims, settles, extends, counts, and runs a poller. It may push too.
     Worker,
     /// Everything that the library and the program do.
     Operator,
@@ -35,7 +35,7 @@ const PUSH: &[&str] = &[
     "zadd",
     "memory|usage",
 ];
-const WORK: &[&str] = &["blpop", "lrange", "ltrim", "lpush", "zrem", "zcount", "del"];
+const WORK: &[&str] = &["blpop", "lrange", "lindex", "ltrim", "lpush", "zrem", "zcount", "del"];
 const LOOK: &[&str] = &[
     "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan",
     "zcount",

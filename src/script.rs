@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use redis::{Cmd, Value};
 
 use crate::error::{Error, Result};
+use crate::metrics::Meter;
 
 /// Joins the flags, the prelude and one file of `lua/` at compile time.
 ///
@@ -72,6 +73,14 @@ pub(crate) trait Call: Send + Sync {
     fn script(&self) -> &'static Script;
     fn write(&self, args: &mut Args<'_>);
     fn read(&self, reply: Reply) -> Result<Self::Reply>;
+
+    /// Counts what happened; a repeated call may have been executed before.
+    fn count(&self, _reply: &Self::Reply, _repeated: bool, _meter: &Meter) {}
+}
+
+/// A lost receipt of a repeated call was most likely used up by its first try.
+pub(crate) fn lost(repeated: bool) -> &'static str {
+    if repeated { "unknown" } else { "lost" }
 }
 
 /// ARGV, in the order of the script's header.

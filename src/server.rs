@@ -7,6 +7,7 @@ use redis::Value;
 use crate::connect::{Connector, Fault, Link};
 use crate::error::{Error, Result};
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
+use crate::metrics::Meter;
 use crate::name::QueueName;
 use crate::store::Store;
 
@@ -77,7 +78,8 @@ impl Server {
     }
 
     pub(crate) fn store(&self, name: &QueueName) -> Store {
-        Store::new(Arc::clone(&self.link), Keys::new(&self.prefix, name, 0))
+        let keys = Keys::new(&self.prefix, name, 0);
+        Store::new(Arc::clone(&self.link), keys, Meter::new(name))
     }
 
     /// Says whether the queue stands in the registry now.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::connect::{Connector, Fault, Link, pause};
 use crate::error::Result;
 use crate::keys::Keys;
+use crate::metrics::{self, Meter, Timer};
 use crate::script::{Args, Call, Reply, Script};
 
 /// How long a call is repeated before its caller hears of the trouble.
@@ -19,6 +20,7 @@ pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Store {
     link: Arc<Link>,
     keys: Arc<Keys>,
+    meter: Meter,
 }
 
 /// A reply, and whether the call may have been executed before it was repeated.
@@ -29,18 +31,22 @@ pub(crate) struct Ran<R> {
 }
 
 impl Store {
-    pub(crate) fn new(link: Arc<Link>, keys: Keys) -> Self {
-        Self { link, keys: Arc::new(keys) }
+    pub(crate) fn new(link: Arc<Link>, keys: Keys, meter: Meter) -> Self {
+        Self { link, keys: Arc::new(keys), meter }
     }
 
     /// The same keys over a link of its own.
     pub(crate) fn apart(&self) -> Self {
         let link = Link::new(self.link.connector().clone());
-        Self { link: Arc::new(link), keys: Arc::clone(&self.keys) }
+        Self { link: Arc::new(link), keys: Arc::clone(&self.keys), meter: self.meter.clone() }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn connector(&self) -> &Connector {
@@ -62,15 +68,20 @@ impl Store {
         let mut repeated = false;
         let mut tries = 0;
         loop {
+            let timer = Timer::start();
             match self.send(script, &command).await {
                 Ok(value) => {
+                    metrics::called(script.name, &timer);
                     let reply = call.read(Reply::new(script.name, value))?;
+                    call.count(&reply, repeated, &self.meter);
                     return Ok(Ran { reply, repeated });
                 }
                 Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
+                    metrics::fault(script.name, "failed");
                     return Err(if repeated { fault.after_ambiguity() } else { fault }.into());
                 }
                 Err(fault) => {
+                    metrics::fault(script.name, "repeated");
                     tracing::debug!(script = script.name, ?fault, tries, "call is repeated");
                     repeated |= fault.is_ambiguous();
                     sleep(pause(tries)).await;

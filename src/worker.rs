@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::agents::Agents;
 use crate::backoff::MAX_DELAY;
@@ -21,10 +22,12 @@ use crate::delivery::{Delivery, Settled};
 use crate::error::{Error, Result};
 use crate::lease::{Care, Leases};
 use crate::message::Payload;
+use crate::metrics::Timer;
 use crate::op::claim::Left;
 use crate::outcome::{IntoOutcome, Outcome};
 use crate::policy;
 use crate::queue::Queue;
+use crate::spans;
 use crate::waiter::Waiter;
 
 /// A job that runs longer than an hour is more likely hung than at work.
@@ -302,11 +305,19 @@ impl<H> Handling<H> {
     where
         H: Handler<T>,
     {
+        let span = delivery.span();
+        self.handle(&delivery, sent, &span).instrument(span.clone()).await;
+    }
+
+    async fn handle<T: Payload>(&self, delivery: &Delivery<T>, sent: Instant, span: &Span)
+    where
+        H: Handler<T>,
+    {
         let lost = self.leases.hold(delivery.receipt(), sent, self.lease);
         let care = Care::new(&self.leases, delivery.receipt());
         let handled = caught(async {
             match delivery.payload() {
-                Ok(payload) => self.handler.handle(payload, Context::of(&delivery, lost)).await,
+                Ok(payload) => self.handler.handle(payload, Context::of(delivery, lost)).await,
                 // No handler can read it, so no attempt can succeed; the dead letter keeps its bytes.
                 Err(error) => {
                     tracing::warn!(id = %delivery.id(), %error, "buried unread");
@@ -314,6 +325,7 @@ impl<H> Handling<H> {
                 }
             }
         });
+        let timer = Timer::start();
         let outcome = tokio::select! {
             outcome = handled => outcome,
             () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
@@ -321,8 +333,10 @@ impl<H> Handling<H> {
             }
             () = self.stop.cancelled() => Outcome::release_after(Duration::ZERO),
         };
+        delivery.meter().handled(&timer);
         drop(care);
-        settle(&delivery, &outcome).await;
+        spans::answered(span, &outcome);
+        settle(delivery, &outcome).await;
     }
 }
 

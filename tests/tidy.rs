@@ -18,8 +18,19 @@ const MAX_LUA_WIDTH: usize = 100;
 const ORDER: [&[&str]; 5] = [
     // values
     &[
-        "error", "name", "damage", "backoff", "policy", "attempt", "group", "message", "record",
+        "error",
+        "name",
+        "metrics",
+        "unmetered",
+        "damage",
+        "backoff",
+        "policy",
+        "attempt",
+        "group",
+        "message",
+        "record",
         "outcome",
+        "spans",
     ],
     // redis
     &["keys", "rights", "script", "connect", "store", "waiter"],
@@ -284,5 +295,52 @@ fn every_document_has_one_title() {
                 assert_eq!(titles, 1, "{}", path.display());
             }
         }
+    }
+}
+
+/// The names of metrics in a text, each without what a histogram's series append.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let names = words.filter(|word| word.starts_with("redeliver_"));
+    let ends = ["_bucket", "_sum", "_count"];
+    let name = |word: &str| {
+        let end = ends.iter().find_map(|end| word.strip_suffix(end));
+        end.unwrap_or(word).to_owned()
+    };
+    names.map(name).collect()
+}
+
+#[test]
+fn every_metric_is_documented_shown_and_named_in_one_place() {
+    let named = metrics_in(&read("src/metrics.rs"));
+    let documented = metrics_in(&read("docs/operating.md"));
+    assert_eq!(named, documented);
+    let shown = metrics_in(&read("docs/monitoring/dashboard.json"));
+    assert_eq!(named, shown);
+    for path in files("src", "rs").iter().filter(|path| !path.ends_with("metrics.rs")) {
+        let code = read(path);
+        let spelt = named.iter().find(|name| code.contains(&format!("\"{name}\"")));
+        assert!(spelt.is_none(), "{} spells {spelt:?}", path.display());
+    }
+    let alerts = metrics_in(&read("docs/monitoring/alerts.yml"));
+    assert!(alerts.is_subset(&named), "{:?}", alerts.difference(&named));
+}
+
+#[test]
+fn every_alert_leads_to_its_place_in_the_runbook() {
+    let text = read("docs/operating.md");
+    let runbook = text.split("## Runbook").nth(1).unwrap();
+    let titles = runbook.lines().filter_map(|line| line.strip_prefix("### "));
+    let anchor = |title: &str| {
+        let kept = title.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect::<String>()
+    };
+    let anchors: BTreeSet<_> = titles.map(anchor).collect();
+    let rules = read("docs/monitoring/alerts.yml");
+    let links: Vec<_> = rules.split("runbook_url: docs/operating.md#").skip(1).collect();
+    assert_eq!(links.len(), rules.matches("- alert: ").count());
+    for link in links {
+        let link = link.lines().next().unwrap();
+        assert!(anchors.contains(link), "{link} is none of {anchors:?}");
     }
 }

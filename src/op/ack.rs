@@ -2,7 +2,8 @@
 
 use crate::attempt::Receipt;
 use crate::error::Result;
-use crate::script::{Args, Call, Reply, Script, lua};
+use crate::metrics::Meter;
+use crate::script::{Args, Call, Reply, Script, lost, lua};
 
 static SCRIPT: Script = lua!("ack", allow_oom);
 
@@ -32,5 +33,15 @@ impl Call for Ack {
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let words = [("acked", Acked::Acked), ("lost", Acked::Lost)];
         reply.list()?.map(|item| item.word(&words)).collect()
+    }
+
+    fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
+        for acked in reply {
+            meter.settled(match acked {
+                Acked::Acked => "acked",
+                Acked::Lost => lost(repeated),
+            });
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::attempt::Receipt;
 use crate::error::Result;
-use crate::script::{Args, Call, Reply, Script, lua};
+use crate::metrics::Meter;
+use crate::script::{Args, Call, Reply, Script, lost, lua};
 
 static SCRIPT: Script = lua!("bury", allow_oom);
 
@@ -39,5 +40,15 @@ impl Call for Bury {
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let words = [("dead", Buried::Dead), ("lost", Buried::Lost)];
         reply.list()?.map(|item| item.word(&words)).collect()
+    }
+
+    fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
+        for buried in reply {
+            meter.settled(match buried {
+                Buried::Dead => "buried",
+                Buried::Lost => lost(repeated),
+            });
+        }
     }
 }

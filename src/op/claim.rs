@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::attempt::AttemptLine;
 use crate::backoff::millis;
 use crate::error::Result;
+use crate::metrics::Meter;
 use crate::name::MessageId;
 use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua, next};
@@ -76,5 +77,11 @@ impl Call for Claim {
             });
         }
         Ok(Claimed { left, deadline_ms, messages })
+    }
+
+    fn count(&self, reply: &Self::Reply, _: bool, meter: &Meter) {
+        if !reply.messages.is_empty() {
+            meter.batch(SCRIPT.name, reply.messages.len());
+        }
     }
 }

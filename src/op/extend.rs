@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::attempt::Receipt;
 use crate::backoff::millis;
 use crate::error::Result;
+use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lua};
 
 static SCRIPT: Script = lua!("extend", allow_oom);
@@ -42,5 +43,9 @@ impl Call for Extend {
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let words = [("extended", Extended::Extended), ("lost", Extended::Lost)];
         reply.list()?.map(|item| item.word(&words)).collect()
+    }
+
+    fn count(&self, _: &Self::Reply, _: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::message::Prepared;
+use crate::metrics::Meter;
 use crate::name::{MessageId, State};
 use crate::script::{Args, Call, Reply, Script, lua};
 
@@ -26,6 +27,19 @@ pub(crate) enum Placed {
     },
 }
 
+impl Placed {
+    /// A repeated call that finds its own message has pushed it by its first try.
+    pub(crate) fn of(self, id: MessageId, repeated: bool) -> Self {
+        match self {
+            Self::Duplicate { id: first, state } if repeated && first == id => match state {
+                State::Scheduled => Self::Scheduled,
+                _ => Self::Ready,
+            },
+            placed => placed,
+        }
+    }
+}
+
 impl Call for Push {
     type Reply = Vec<Placed>;
 
@@ -44,6 +58,18 @@ impl Call for Push {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         reply.list()?.map(placed).collect()
+    }
+
+    fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
+        for (item, placed) in self.0.iter().zip(reply) {
+            meter.pushed(match placed.of(item.id, repeated) {
+                Placed::Ready => "ready",
+                Placed::Scheduled => "scheduled",
+                Placed::Duplicate { .. } => "duplicate",
+                Placed::Full { .. } => "limited",
+            });
+        }
     }
 }
 

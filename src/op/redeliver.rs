@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lua};
 
 static SCRIPT: Script = lua!("redeliver", allow_oom);
@@ -30,6 +31,9 @@ pub struct Redelivered {
     pub more: bool,
     /// How long until the next look, with the server's microseconds.
     pub next: Duration,
+    /// How late the pass came for the earliest message that it moved; only a poller, which knew when
+    /// that would fall due, can tell.
+    pub late: Option<Duration>,
 }
 
 impl Call for Redeliver<'_> {
@@ -53,6 +57,13 @@ impl Call for Redeliver<'_> {
             ghosts: ghosts.number()?,
             more: more.number::<u64>()? > 0,
             next: Duration::from_micros(next.number()?),
+            late: None,
         })
+    }
+
+    fn count(&self, reply: &Self::Reply, _: bool, meter: &Meter) {
+        meter.moved("promoted", reply.promoted);
+        meter.moved("reclaimed", reply.reclaimed);
+        meter.moved("died", reply.died);
     }
 }

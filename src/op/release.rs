@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::attempt::Receipt;
 use crate::backoff::millis;
 use crate::error::Result;
-use crate::script::{Args, Call, Reply, Script, lua};
+use crate::metrics::Meter;
+use crate::script::{Args, Call, Reply, Script, lost, lua};
 
 static SCRIPT: Script = lua!("release", allow_oom);
 
@@ -49,5 +50,15 @@ impl Call for Release {
             ("lost", Released::Lost),
         ];
         reply.list()?.map(|item| item.word(&words)).collect()
+    }
+
+    fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
+        for released in reply {
+            meter.settled(match released {
+                Released::Ready | Released::Scheduled => "released",
+                Released::Lost => lost(repeated),
+            });
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::attempt::Receipt;
 use crate::backoff::millis;
 use crate::error::Result;
-use crate::script::{Args, Call, Reply, Script, lua};
+use crate::metrics::Meter;
+use crate::script::{Args, Call, Reply, Script, lost, lua};
 
 static SCRIPT: Script = lua!("retry", allow_oom);
 
@@ -52,5 +53,16 @@ impl Call for Retry {
             ("lost", Failed::Lost),
         ];
         reply.list()?.map(|item| item.word(&words)).collect()
+    }
+
+    fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
+        meter.batch(SCRIPT.name, self.0.len());
+        for failed in reply {
+            meter.settled(match failed {
+                Failed::Scheduled | Failed::Ready => "retried",
+                Failed::Dead => "died",
+                Failed::Lost => lost(repeated),
+            });
+        }
     }
 }

@@ -3,7 +3,7 @@ use crate::fixture::{Site, finish};
 #[test]
 fn wrong_values_are_usage_errors_and_start_no_server() {
     let site = Site::new();
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 9] = [
         &["push", "no name", "x"],
         &["push", "q", "x", "--backoff", "sometimes"],
         &["push", "q", "x", "--delay", "5"],
@@ -11,6 +11,8 @@ fn wrong_values_are_usage_errors_and_start_no_server() {
         &["push", "q", "--lines", "--key", "same"],
         &["peek", "q", "--state", "lost"],
         &["dead", "show", "q", "no-id"],
+        &["acl", "nobody"],
+        &["acl", "worker", "--user", "two words"],
     ];
     for args in wrong {
         assert_eq!(site.run(args).code, 2, "{args:?}");

@@ -118,11 +118,35 @@ async fn each_right_that_is_missing_is_named_and_nothing_else() {
     assert!(left.len() <= 1, "{left:?}");
 }
 
+#[tokio::test]
+async fn a_user_with_just_the_rights_of_its_role_lacks_nothing() {
+    let server = TestServer::start(&SOUND);
+    let all = Fixture::on(&server, Policy::default()).await;
+    all.push("x").await;
+    let name = all.queue.name().to_string();
+    for role in Role::ALL {
+        let user = role.to_string();
+        let mut command = vec!["ACL", "SETUSER", &user, "on", ">secret"];
+        let rules = role.rules("rd").unwrap();
+        command.extend(rules.split(' '));
+        all.redis::<()>(&command);
+        let url = format!("{}?user={user}&pass=secret", server.url());
+        // A producer may not look at a queue.
+        let queue = if role == Role::Producer { None } else { Some(name.as_str()) };
+        let args: Vec<_> = queue.into_iter().chain(["--role", role.as_str()]).collect();
+        let (code, found) = doctor(&url, &args).await;
+        assert_eq!(code, 0, "{role}: {found:#?}");
+        let told = found.iter().filter(|finding| finding["about"] == "queue").count();
+        assert_eq!(told, usize::from(queue.is_some()), "{role}: {found:#?}");
+    }
+}
+
 fn named((role, right, (code, found)): (Role, &str, (i32, Vec<Value>))) {
     let rights = found.iter().filter(|finding| finding["about"] == "rights" && is_bad(finding));
     let rights: Vec<_> = rights.collect();
     assert_eq!((code, rights.len()), (1, 1), "{role} without {right}: {found:#?}");
-    assert_eq!(rights[0]["says"], format!("a {role} has no right to {right}"));
+    let article = if role == Role::Operator { "an" } else { "a" };
+    assert_eq!(rights[0]["says"], format!("{article} {role} has no right to {right}"));
     assert_eq!(rights[0]["fix"], format!("ACL SETUSER <user> +{right}"));
 }
 
@@ -137,7 +161,7 @@ async fn a_user_of_other_keys_is_told_which_it_lacks_and_hidden_things_are_no_fa
     let url = format!("{}?user=granted&pass=secret", server.url());
     tells(&url, &[], ("rights", "fail", "no right to the keys rd:*")).await;
     let prefix = ["--prefix", "other"];
-    tells(&url, &prefix, ("rights", "ok", "all that a operator needs")).await;
+    tells(&url, &prefix, ("rights", "ok", "all that an operator needs")).await;
     for topic in ["eviction", "slow log"] {
         tells(&url, &prefix, (topic, "note", "not allowed to look")).await;
     }

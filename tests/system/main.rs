@@ -22,6 +22,7 @@ mod memory;
 #[cfg(feature = "cli")]
 mod process;
 mod repair;
+#[cfg(feature = "cli")]
 mod rights;
 mod unreadable;
 mod verdicts;

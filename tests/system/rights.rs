@@ -1,4 +1,4 @@
-//! The access rights that `docs/operating.md` tells people to grant are enough.
+//! The access rights that `redeliver acl` prints are enough for each role, and no more.
 
 use std::time::Duration;
 
@@ -8,13 +8,15 @@ use redeliver::{
 
 use crate::fixture::{Fixture, SECOND, TestServer};
 
-/// The rights of a role, word by word as they stand in the document.
-fn documented(role: Role) -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let lines = text.lines().skip_while(|line| !line.starts_with(&format!("# {role}: "))).skip(1);
-    let lines = lines.take_while(|line| line.starts_with('~') || line.starts_with("  "));
-    lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
+/// What the program prints for a role, as the words of one command.
+fn printed(role: Role, args: &[&str]) -> Vec<String> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_redeliver"));
+    let output = command.args(["acl", role.as_str(), "--user", "granted"]).args(args).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Caps far beyond what these tests push.
@@ -25,13 +27,10 @@ fn caps() -> Limits {
 /// The same queue for a user with these rights, and for one with all.
 async fn users(server: &TestServer, role: Role) -> (Queue<Raw>, Fixture) {
     let all = Fixture::on(server, Policy::default()).await;
-    let rights = documented(role);
-    assert!(rights.len() > 10, "{role}: {rights:?}");
-    let mut command = vec!["ACL", "SETUSER", "granted", "reset", "on", ">secret"];
+    let line = printed(role, &[]);
+    all.redis::<()>(&line.iter().map(String::as_str).collect::<Vec<_>>());
     // Not a right of ours: the client library names itself where it may.
-    command.extend(["+ping", "+client|setname"]);
-    command.extend(rights.iter().map(String::as_str));
-    all.redis::<()>(&command);
+    all.redis::<()>(&["ACL", "SETUSER", "granted", ">secret", "+ping", "+client|setname"]);
     let url = format!("{}?user=granted&pass=secret", server.url());
     (Queue::connect(&url, all.queue.name().as_str()).await.unwrap(), all)
 }
@@ -162,9 +161,86 @@ async fn a_user_that_may_not_ask_for_the_version_can_work() {
     assert_eq!(again.counts().await.unwrap().ready, 1);
 }
 
-#[test]
-fn the_documented_rights_are_those_of_the_table() {
+/// Raw commands as the granted user.
+struct Granted(redis::Connection);
+
+impl Granted {
+    fn on(server: &TestServer) -> Self {
+        let url = format!("{}?user=granted&pass=secret", server.url());
+        Self(redis::Client::open(url).unwrap().get_connection().unwrap())
+    }
+
+    fn is_refused(&mut self, words: &str) -> bool {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        let answer = command.query::<redis::Value>(&mut self.0);
+        answer.is_err_and(|error| error.code() == Some("NOPERM"))
+    }
+}
+
+#[tokio::test]
+async fn each_role_is_refused_what_it_is_not_for() {
+    const NOBODY: [&str; 12] = [
+        "FLUSHALL",
+        "FLUSHDB",
+        "CONFIG GET maxmemory",
+        "KEYS *",
+        "ACL LIST",
+        "EVAL return 0",
+        "SCRIPT FLUSH",
+        "CLIENT KILL ID 0",
+        "REPLICAOF NO ONE",
+        "HGET other:key f",
+        "ZCARD rdx",
+        "PUBLISH channel x",
+    ];
     for role in Role::ALL {
-        assert_eq!(documented(role).join(" "), role.rules("rd").unwrap(), "{role}");
+        let server = TestServer::start(&[]);
+        let (_queue, all) = users(&server, role).await;
+        all.push("x").await;
+        let before = all.dump();
+        let ready = all.key("ready");
+        let own: &[&str] = match role {
+            Role::Producer => &["LRANGE 0 9", "LTRIM 1 0", "LPUSH x", "BLPOP 1", "DEL", "UNLINK"],
+            Role::Worker => &["LREM 0 x", "UNLINK", "LPOS x", "TYPE"],
+            Role::ReadOnly => &["RPUSH x", "LPUSH x", "LTRIM 1 0", "BLPOP 1", "DEL", "UNLINK"],
+            _ => &["RENAME x", "COPY x", "EXPIRE 1", "DUMP"],
+        };
+        let own = own.iter().map(|words| match words.split_once(' ') {
+            Some((command, rest)) => format!("{command} {ready} {rest}"),
+            None => format!("{words} {ready}"),
+        });
+        let mut granted = Granted::on(&server);
+        for words in NOBODY.map(str::to_owned).into_iter().chain(own) {
+            assert!(granted.is_refused(&words), "{role} {words}");
+        }
+        assert!(all.dump() == before, "{role}");
+        assert!(!granted.is_refused(&format!("LLEN {ready}")), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_granted_again_keeps_its_password_and_loses_what_it_had_besides() {
+    let server = TestServer::start(&[]);
+    let (queue, all) = users(&server, Role::Operator).await;
+    queue.push(Raw::from("x")).await.unwrap();
+    all.redis::<()>(&["ACL", "SETUSER", "granted", "~*", "+@all"]);
+    let line = printed(Role::ReadOnly, &[]);
+    all.redis::<()>(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut granted = Granted::on(&server);
+    assert!(granted.is_refused("SET rd:x y") && granted.is_refused("ZCARD other"));
+    assert!(queue.push(Raw::from("y")).await.is_err());
+    assert_eq!(queue.counts().await.unwrap().ready, 1);
+}
+
+#[test]
+fn the_printed_line_grants_what_the_table_says_on_the_keys_of_the_prefix() {
+    for role in Role::ALL {
+        let line = printed(role, &["--prefix", "other"]).join(" ");
+        assert!(line.starts_with("ACL SETUSER granted on "), "{line}");
+        assert!(line.ends_with(&role.rules("other").unwrap()), "{line}");
     }
 }

@@ -81,7 +81,10 @@ async fn metrics_tell_states_and_outcomes_and_neither_ids_nor_payloads() {
         assert!(!text.contains(&id.to_string()));
     }
     assert!(!text.contains("hopeless"));
+    for (_, metric) in redeliver::metrics::all() {
+        assert!(text.contains(&format!("\n{metric}")), "{metric} is missing in\n{text}");
+    }
     let mut labels = text.split(['{', ',']).filter_map(|part| part.split_once("=\""));
-    let known = ["queue", "state", "outcome", "le", "script", "quantile"];
+    let known = ["queue", "state", "outcome", "verb", "le"];
     assert!(labels.all(|(label, _)| known.contains(&label)), "{text}");
 }

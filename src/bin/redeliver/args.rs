@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use redeliver::QueueName;
 
+use crate::acl::AclArgs;
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
 use crate::dead::DeadCommand;
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Says whether the server is fit for queues, and the user for its role; exits with 1 if not.
     Doctor(DoctorArgs),
+    /// Prints the `ACL SETUSER` line for a user of the server, by its role.
+    Acl(AclArgs),
     /// Removes a queue with everything in it.
     Destroy(DestroyArgs),
     /// Stops handing out messages; pushes are still taken.

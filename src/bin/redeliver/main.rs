@@ -1,5 +1,6 @@
 //! The `redeliver` program: push, work, look and mend from the command line.
 
+mod acl;
 mod args;
 mod backoff;
 mod bench;
@@ -76,6 +77,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Queue(command) => queue::run(global, command).await,
         Command::Cancel(args) => queues::cancel(global, &args).await,
         Command::Check(args) => check::run(global, &args).await,
+        Command::Acl(args) => acl::run(global, args),
         Command::Doctor(args) => doctor::run(global, &args).await,
         Command::Destroy(args) => queues::destroy(global, &args).await,
         Command::Pause(args) => queues::pause(global, &args).await,

@@ -7,14 +7,15 @@ mod rights;
 mod server;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use redeliver::QueueName;
 
+use crate::acl::Role;
 use crate::args::Global;
 use crate::exit_code::Exit;
 use crate::server::Session;
 use finding::{Finding, Severity};
-use probe::Probe;
+pub(crate) use probe::Probe;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,29 +31,6 @@ pub(crate) struct DoctorArgs {
     /// What the user is for.
     #[arg(long, value_enum, default_value_t = Role::Operator)]
     role: Role,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// Pushes, and nothing else.
-    Producer,
-    /// Claims, settles, extends, and runs a poller.
-    Worker,
-    /// Does everything.
-    Operator,
-    /// Looks.
-    ReadOnly,
-}
-
-impl From<Role> for redeliver::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Producer => Self::Producer,
-            Role::Worker => Self::Worker,
-            Role::Operator => Self::Operator,
-            Role::ReadOnly => Self::ReadOnly,
-        }
-    }
 }
 
 pub(crate) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit> {

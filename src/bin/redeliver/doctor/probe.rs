@@ -11,13 +11,13 @@ use redis::{Cmd, FromRedisValue, RedisError};
 const RESPONSE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
-pub(super) struct Probe(MultiplexedConnection);
+pub(crate) struct Probe(MultiplexedConnection);
 
 /// An answer, or nothing where the user may not ask.
-pub(super) type Look<T> = Option<T>;
+pub(crate) type Look<T> = Option<T>;
 
 impl Probe {
-    pub(super) async fn connect(url: &str) -> Result<Self> {
+    pub(crate) async fn connect(url: &str) -> Result<Self> {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE));
         // The URL may hold a password: the error must not repeat it.
         let client = redis::Client::open(url).ok().context("the URL is not understood")?;
@@ -37,9 +37,9 @@ impl Probe {
         }
     }
 
-    /// All fields of `INFO`.
-    pub(super) async fn info(&self) -> Result<Look<HashMap<String, String>>> {
-        let text: Look<String> = self.look(redis::cmd("INFO").arg("everything")).await?;
+    /// All fields of a section of `INFO`.
+    pub(crate) async fn info(&self, section: &str) -> Result<Look<HashMap<String, String>>> {
+        let text: Look<String> = self.look(redis::cmd("INFO").arg(section)).await?;
         let fields = |text: String| {
             let pairs = text.lines().filter_map(|line| line.trim_end().split_once(':'));
             pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -78,7 +78,7 @@ pub(super) async fn check(
     }
     if !refused.commands.is_empty() {
         let fix = format!("ACL SETUSER <user> +{}", refused.commands.join(" +"));
-        let says = format!("a {role} has no right to {}", refused.commands.join(" "));
+        let says = format!("{} has no right to {}", one(role), refused.commands.join(" "));
         found.push(fail("rights", says, fix));
     }
     if refused.left_behind {
@@ -87,10 +87,16 @@ pub(super) async fn check(
         found.push(note("rights", says));
     }
     if found.is_empty() {
-        found.push(ok("rights", format!("all that a {role} needs: {}", role.rules(prefix)?)));
+        found.push(ok("rights", format!("all that {} needs: {}", one(role), role.rules(prefix)?)));
         found.push(scripts(session, &scratch, role).await);
     }
     Ok(found)
+}
+
+/// With its article.
+fn one(role: Role) -> String {
+    let article = if role == Role::Operator { "an" } else { "a" };
+    format!("{article} {role}")
 }
 
 async fn try_all(probe: &Probe, prefix: &str, scratch: &QueueName, role: Role) -> Result<Refused> {

@@ -34,7 +34,7 @@ type Info = HashMap<String, String>;
 
 pub(super) async fn check(probe: &Probe) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    if let Some(info) = probe.info().await? {
+    if let Some(info) = probe.info("everything").await? {
         found.push(version(&info));
         found.push(memory(&info));
         found.push(clients(&info));

@@ -11,6 +11,7 @@ mod health;
 mod history;
 mod login;
 mod look;
+mod memory;
 mod pulse;
 mod redrives;
 mod reply;
@@ -38,6 +39,7 @@ use tokio_util::task::TaskTracker;
 use self::app::App;
 use self::audit::Audit;
 use self::gate::{Gate, MIN_TOKEN};
+use self::memory::Memory;
 use self::tasks::Tasks;
 use crate::args::Global;
 use crate::exit_code::{Exit, fail};
@@ -93,6 +95,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
         return Err(fail(Exit::Refused, hint));
     }
     let audit = Audit::open(args.audit_file.as_deref())?;
+    let metrics = exporter::install()?;
     let session = Session::open(global).await?;
     let mut signals = Signals::catch()?;
     let listener = TcpListener::bind(args.listen).await;
@@ -103,7 +106,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
         gate: Gate::new(token, args.host, args.read_only),
         audit,
         tasks: Tasks::default(),
-        metrics: exporter::install()?,
+        metrics,
         stalled_after: args.stalled_after,
         named: args.queues,
         polls: !args.no_poller,
@@ -117,7 +120,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
     if !global.quiet {
         note(&format!("serving http://{address}"));
     }
-    serve(&app, listener, &mut signals).await?;
+    serve(&app, Memory::new(session.url.clone()), listener, &mut signals).await?;
     app.pollers.close();
     app.pollers.wait().await;
     drop(app);
@@ -125,8 +128,13 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn serve(app: &Arc<App>, listener: TcpListener, signals: &mut Signals) -> Result<()> {
-    let ticker = tokio::spawn(ticker::run(Arc::clone(app)));
+async fn serve(
+    app: &Arc<App>,
+    memory: Memory,
+    listener: TcpListener,
+    signals: &mut Signals,
+) -> Result<()> {
+    let ticker = tokio::spawn(ticker::run(Arc::clone(app), memory));
     let listener = listener.tap_io(|stream| {
         // Without it a small answer may wait for an acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {

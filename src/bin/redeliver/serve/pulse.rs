@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 use redeliver::Redelivered;
 use serde::Serialize;
 
-/// What a poller is told when no deadline is near; it says nothing about a due time.
-const IDLE: Duration = Duration::from_secs(5);
 /// Three idle rounds without a pass: something holds it up.
 const MISSED: Duration = Duration::from_secs(15);
 
@@ -18,8 +16,6 @@ pub(super) struct Pulse(Mutex<Beat>);
 #[derive(Debug, Default)]
 struct Beat {
     last: Option<Instant>,
-    /// When the next message falls due, as the last pass told.
-    due: Option<Instant>,
     /// The largest lateness that nobody has asked for yet.
     late: Duration,
     fault: Option<String>,
@@ -40,7 +36,10 @@ impl Pulse {
         let now = Instant::now();
         let mut beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match pass {
-            Ok(done) => beat.passed(now, done),
+            Ok(done) => {
+                (beat.last, beat.fault) = (Some(now), None);
+                beat.late = beat.late.max(done.late.unwrap_or_default());
+            }
             Err(error) => beat.fault = Some(error.to_string()),
         }
     }
@@ -63,22 +62,5 @@ impl Pulse {
         };
         let passed_ms = passed.and_then(|passed| u64::try_from(passed.as_millis()).ok());
         Health { state, passed_ms, fault: beat.fault.clone() }
-    }
-}
-
-impl Beat {
-    fn passed(&mut self, now: Instant, done: &Redelivered) {
-        (self.last, self.fault) = (Some(now), None);
-        if let Some(due) = self.due
-            && done.promoted + done.reclaimed + done.died > 0
-        {
-            self.late = self.late.max(now.saturating_duration_since(due));
-        }
-        self.due = match (done.more, self.due) {
-            // The rest has been due for as long as what was moved.
-            (true, Some(due)) => Some(due.min(now)),
-            (true, None) => Some(now),
-            (false, _) => (done.next < IDLE).then(|| now + done.next),
-        };
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::app::{App, Latest, Watched};
 use super::exporter;
 use super::history::{Rates, STEP_MS};
+use super::memory::Memory;
 use super::pulse::Health;
 use super::tasks::TaskView;
 
@@ -72,7 +73,7 @@ impl QueueView {
 }
 
 /// Ticks until told to stop.
-pub(super) async fn run(app: Arc<App>) {
+pub(super) async fn run(app: Arc<App>, mut memory: Memory) {
     let mut last = Instant::now();
     let mut found: Option<Instant> = None;
     while !app.stop.is_cancelled() {
@@ -80,6 +81,7 @@ pub(super) async fn run(app: Arc<App>) {
             if let Err(error) = app.find_queues().await {
                 tracing::debug!(%error, "the list of queues cannot be read");
             }
+            memory.look().await;
             found = Some(Instant::now());
         }
         look(&app).await;
