@@ -20,6 +20,7 @@ mod drive;
 mod error;
 #[cfg(test)]
 mod fuzz;
+mod held;
 mod keys;
 mod lease;
 mod message;

@@ -38,6 +38,7 @@ const ORDER: [&[&str]; 5] = [
         "delivery",
         "claims",
         "queue",
+        "held",
         "audit",
     ],
     // agents
