@@ -7,6 +7,7 @@ use redeliver::QueueName;
 
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
+use crate::config::{ConfigCommand, Origins};
 use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
@@ -40,15 +41,35 @@ pub(crate) struct Global {
     ///
     /// It takes `redis://[user:password@]host[:port][/db]` or `unix:///path`.
     #[arg(long, global = true, env = "REDELIVER_URL", hide_env_values = true)]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Puts all keys under this prefix.
-    #[arg(long, global = true, default_value = "rd")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "rd",
+        env = "REDELIVER_PREFIX",
+        hide_env_values = true
+    )]
     pub(crate) prefix: String,
     /// Keeps the private server's data under this directory.
-    #[arg(long, global = true, value_name = "DIR", env = "REDELIVER_DATA_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REDELIVER_DATA_DIR",
+        hide_env_values = true
+    )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Writes in this format; a table on a terminal and ndjson into a pipe if not given.
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "REDELIVER_OUTPUT",
+        hide_env_values = true
+    )]
     pub(crate) output: Option<Format>,
     /// Logs more to stderr; twice for even more. `RUST_LOG` has precedence.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -56,12 +77,32 @@ pub(crate) struct Global {
     /// Keeps notes such as the private server's line off stderr.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    /// Leaves colours out, as the variable `NO_COLOR` does.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Reads defaults of these options from this file; see `redeliver config show --help`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "REDELIVER_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the values come from.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
 }
 
 impl Global {
     /// The server's URL; an empty one, as in `REDELIVER_URL= redeliver …`, is none.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Whether colours are unwanted.
+    pub(crate) fn no_color(&self) -> bool {
+        self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
     }
 
     /// The same with the private server's data elsewhere.
@@ -108,6 +149,9 @@ pub(crate) enum Command {
     /// Hands out messages again.
     #[command(after_help = "Example:\n  redeliver resume emails")]
     Resume(QueueArgs),
+    /// Shows how the global options are set.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Measures pushes, work, delays and retries, beside a floor.
     Bench(BenchArgs),
     /// Shows in a few seconds that nothing is lost when a worker is killed.

@@ -4,6 +4,7 @@ mod args;
 mod backoff;
 mod bench;
 mod check;
+mod config;
 mod counts;
 mod dead;
 mod demo;
@@ -29,7 +30,7 @@ mod work;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Command};
 use crate::exit_code::Exit;
@@ -38,15 +39,23 @@ use crate::exit_code::Exit;
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, matches))
+    });
+    let (mut cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(usage) => {
             // Help and usage errors; a closed pipe is nobody's failure.
             let _closed = usage.print();
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
-    output::trace(cli.global.verbose);
+    if let Err(error) = config::complete(&mut cli.global, &matches) {
+        output::complain(&error);
+        return exit_code::of(&error).into();
+    }
+    output::trace(cli.global.verbose, !cli.global.no_color());
     let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         runtime.shutdown_timeout(LEAVE_WITHIN);
@@ -71,6 +80,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Poll(args) => poll::run(global, &args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
+        Command::Config(command) => config::run(global, &command),
         Command::Peek(args) => peek::run(global, &args).await,
         Command::Dead(command) => dead::run(global, command).await,
         Command::Queue(command) => queue::run(global, command).await,
