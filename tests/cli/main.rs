@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod bulk;
 mod commands;
 mod config;
 mod demo;
 mod fixture;
+mod messages;
 mod private_server;
 mod redrive;
 mod round_trip;

@@ -13,12 +13,15 @@ use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
 use crate::doctor::DoctorArgs;
 use crate::exit_code;
+use crate::msg::MsgCommand;
+use crate::msg::cancel::{self, CancelArgs};
+use crate::msg::list::PeekArgs;
 use crate::output::Format;
-use crate::peek::PeekArgs;
 use crate::push::PushArgs;
 use crate::queue::QueueCommand;
-use crate::queues::{CancelArgs, DestroyArgs};
+use crate::queue::whole::DestroyArgs;
 use crate::serve::ServeArgs;
+use crate::watch::WatchArgs;
 use crate::work::WorkArgs;
 
 /// Delayed, retried, at-least-once messages on Redis and Valkey.
@@ -127,13 +130,17 @@ pub(crate) enum Command {
     Counts(CountsArgs),
     /// Shows messages without taking them.
     Peek(PeekArgs),
+    /// Lists, pauses, empties, removes and limits queues.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Looks at messages, and moves them by hand.
+    #[command(subcommand)]
+    Msg(MsgCommand),
     /// Looks at dead letters, brings them back, or lets them go.
     #[command(subcommand)]
     Dead(DeadCommand),
-    /// Sets what holds for a queue as a whole.
-    #[command(subcommand)]
-    Queue(QueueCommand),
     /// Removes messages wherever they are.
+    #[command(after_help = cancel::EXAMPLES)]
     Cancel(CancelArgs),
     /// Proves that every message is in exactly one place, and mends what is damaged.
     ///
@@ -142,6 +149,7 @@ pub(crate) enum Command {
     /// Says whether the server is fit for queues, and the user for its role; exits with 1 if not.
     Doctor(DoctorArgs),
     /// Removes a queue with everything in it.
+    #[command(after_help = "Example:\n  redeliver destroy emails --yes")]
     Destroy(DestroyArgs),
     /// Stops handing out messages; pushes are still taken.
     #[command(after_help = "Example:\n  redeliver pause emails")]
@@ -179,10 +187,12 @@ pub(crate) struct PollArgs {
 
 /// `counts`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  redeliver counts\n  redeliver counts emails -o json")]
+#[command(after_help = "Examples:\n  redeliver counts\n  redeliver counts emails --watch 1s")]
 pub(crate) struct CountsArgs {
     /// The queue's name.
     pub(crate) queue: Option<QueueName>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[cfg(test)]

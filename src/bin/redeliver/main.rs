@@ -3,6 +3,7 @@
 mod args;
 mod backoff;
 mod bench;
+mod bulk;
 mod check;
 mod config;
 mod counts;
@@ -11,20 +12,21 @@ mod demo;
 mod doctor;
 mod exec;
 mod exit_code;
+mod filter;
 #[cfg(test)]
 mod fuzz;
 mod message;
+mod msg;
 mod output;
-mod peek;
 mod poll;
 mod private;
 mod push;
 mod queue;
-mod queues;
-mod redrive;
 mod serve;
 mod server;
 mod signals;
+mod walk;
+mod watch;
 mod work;
 
 use std::process::ExitCode;
@@ -81,15 +83,16 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
         Command::Config(command) => config::run(global, &command),
-        Command::Peek(args) => peek::run(global, &args).await,
+        Command::Peek(args) => msg::list::peek(global, &args).await,
+        Command::Msg(command) => msg::run(global, command).await,
         Command::Dead(command) => dead::run(global, command).await,
         Command::Queue(command) => queue::run(global, command).await,
-        Command::Cancel(args) => queues::cancel(global, &args).await,
+        Command::Cancel(args) => msg::cancel::run(global, &args).await,
         Command::Check(args) => check::run(global, &args).await,
         Command::Doctor(args) => doctor::run(global, &args).await,
-        Command::Destroy(args) => queues::destroy(global, &args).await,
-        Command::Pause(args) => queues::pause(global, &args).await,
-        Command::Resume(args) => queues::resume(global, &args).await,
+        Command::Destroy(args) => queue::whole::destroy(global, &args).await,
+        Command::Pause(args) => queue::whole::pause(global, &args).await,
+        Command::Resume(args) => queue::whole::resume(global, &args).await,
         Command::Bench(args) => bench::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
         Command::DemoWorker(args) => demo::worker::run(global, args).await,
