@@ -11,6 +11,7 @@ mod messages;
 mod private_server;
 mod redrive;
 mod round_trip;
+mod transfer;
 #[path = "../ops/under_test.rs"]
 mod under_test;
 mod work;

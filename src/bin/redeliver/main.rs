@@ -15,6 +15,7 @@ mod exit_code;
 mod filter;
 #[cfg(test)]
 mod fuzz;
+mod lines;
 mod message;
 mod msg;
 mod output;

@@ -1,5 +1,8 @@
 //! `dead`: what was given up.
 
+mod export;
+mod import;
+pub(crate) mod letter;
 mod purge;
 mod redrive;
 
@@ -10,6 +13,8 @@ use crate::args::Global;
 use crate::exit_code::Exit;
 use crate::msg::list::{self, DeadLsArgs};
 use crate::msg::show::{self, ShowArgs};
+use export::ExportArgs;
+use import::ImportArgs;
 use purge::PurgeArgs;
 use redrive::RedriveArgs;
 
@@ -28,6 +33,12 @@ pub(crate) enum DeadCommand {
     /// Removes dead letters for good.
     #[command(after_help = purge::EXAMPLES)]
     Purge(PurgeArgs),
+    /// Writes dead letters to a file or stdout, one JSON object on each line.
+    #[command(after_help = export::HELP)]
+    Export(ExportArgs),
+    /// Pushes exported dead letters back as messages, under their ids.
+    #[command(after_help = import::HELP)]
+    Import(ImportArgs),
 }
 
 pub(crate) async fn run(global: &Global, command: DeadCommand) -> Result<Exit> {
@@ -36,5 +47,7 @@ pub(crate) async fn run(global: &Global, command: DeadCommand) -> Result<Exit> {
         DeadCommand::Show(args) => show::run(global, &args).await,
         DeadCommand::Redrive(args) => redrive::run(global, &args).await,
         DeadCommand::Purge(args) => purge::run(global, &args).await,
+        DeadCommand::Export(args) => export::run(global, &args).await,
+        DeadCommand::Import(args) => import::run(global, &args).await,
     }
 }
