@@ -21,6 +21,7 @@ use crate::push::PushArgs;
 use crate::queue::QueueCommand;
 use crate::queue::whole::DestroyArgs;
 use crate::serve::ServeArgs;
+use crate::top;
 use crate::watch::WatchArgs;
 use crate::work::WorkArgs;
 
@@ -128,6 +129,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Shows how much a queue holds and what ever happened to it; without a queue, all queues.
     Counts(CountsArgs),
+    /// Shows all queues live in a terminal; pauses them, and cancels and retries messages.
+    #[command(after_help = top::HELP)]
+    Top,
     /// Shows messages without taking them.
     Peek(PeekArgs),
     /// Lists, pauses, empties, removes and limits queues.

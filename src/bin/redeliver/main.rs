@@ -23,9 +23,11 @@ mod poll;
 mod private;
 mod push;
 mod queue;
+mod rates;
 mod serve;
 mod server;
 mod signals;
+mod top;
 mod walk;
 mod watch;
 mod work;
@@ -58,7 +60,10 @@ fn main() -> ExitCode {
         output::complain(&error);
         return exit_code::of(&error).into();
     }
-    output::trace(cli.global.verbose, !cli.global.no_color());
+    // A log would be drawn over.
+    if !matches!(cli.command, Command::Top) {
+        output::trace(cli.global.verbose, !cli.global.no_color());
+    }
     let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         runtime.shutdown_timeout(LEAVE_WITHIN);
@@ -83,6 +88,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Poll(args) => poll::run(global, &args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
+        Command::Top => top::run(global).await,
         Command::Config(command) => config::run(global, &command),
         Command::Peek(args) => msg::list::peek(global, &args).await,
         Command::Msg(command) => msg::run(global, command).await,
