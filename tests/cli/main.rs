@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod demo;
 mod fixture;
+mod live;
 mod messages;
 mod private_server;
 mod redrive;

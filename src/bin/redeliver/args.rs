@@ -12,6 +12,7 @@ use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
 use crate::doctor::DoctorArgs;
+use crate::events::EventsArgs;
 use crate::exit_code;
 use crate::msg::MsgCommand;
 use crate::msg::cancel::{self, CancelArgs};
@@ -21,6 +22,7 @@ use crate::push::PushArgs;
 use crate::queue::QueueCommand;
 use crate::queue::whole::DestroyArgs;
 use crate::serve::ServeArgs;
+use crate::stats::StatsArgs;
 use crate::top;
 use crate::watch::WatchArgs;
 use crate::work::WorkArgs;
@@ -129,6 +131,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Shows how much a queue holds and what ever happened to it; without a queue, all queues.
     Counts(CountsArgs),
+    /// Shows how fast queues go, and what is late.
+    Stats(StatsArgs),
+    /// Tells what changes in a queue, by its counters.
+    Events(EventsArgs),
     /// Shows all queues live in a terminal; pauses them, and cancels and retries messages.
     #[command(after_help = top::HELP)]
     Top,

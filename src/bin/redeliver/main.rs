@@ -10,6 +10,7 @@ mod counts;
 mod dead;
 mod demo;
 mod doctor;
+mod events;
 mod exec;
 mod exit_code;
 mod filter;
@@ -27,6 +28,7 @@ mod rates;
 mod serve;
 mod server;
 mod signals;
+mod stats;
 mod top;
 mod walk;
 mod watch;
@@ -88,6 +90,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Poll(args) => poll::run(global, &args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
+        Command::Stats(args) => stats::run(global, &args).await,
+        Command::Events(args) => events::run(global, &args).await,
         Command::Top => top::run(global).await,
         Command::Config(command) => config::run(global, &command),
         Command::Peek(args) => msg::list::peek(global, &args).await,
