@@ -4,7 +4,7 @@ use crate::attempt::Receipt;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("ack", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("ack", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Ack(pub(crate) Vec<Receipt>);

@@ -4,7 +4,7 @@ use crate::attempt::Receipt;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("bury", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("bury", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Bury(pub(crate) Vec<BuryItem>);

@@ -5,7 +5,7 @@ use crate::message::Prepared;
 use crate::name::{MessageId, State};
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("push");
+pub(crate) static SCRIPT: Script = lua!("push");
 
 #[derive(Debug)]
 pub(crate) struct Push(pub(crate) Vec<Prepared>);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("redeliver", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("redeliver", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Redeliver<'a> {

@@ -7,7 +7,7 @@ use crate::backoff::millis;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("retry", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("retry", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Retry(pub(crate) Vec<RetryItem>);

@@ -21,6 +21,7 @@ use crate::output::Format;
 use crate::push::PushArgs;
 use crate::queue::QueueCommand;
 use crate::queue::whole::DestroyArgs;
+use crate::scripts::ScriptsCommand;
 use crate::serve::ServeArgs;
 use crate::stats::StatsArgs;
 use crate::top;
@@ -167,6 +168,9 @@ pub(crate) enum Command {
     /// Hands out messages again.
     #[command(after_help = "Example:\n  redeliver resume emails")]
     Resume(QueueArgs),
+    /// Shows the Lua scripts that run on the server.
+    #[command(subcommand)]
+    Scripts(ScriptsCommand),
     /// Shows how the global options are set.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -25,6 +25,7 @@ mod private;
 mod push;
 mod queue;
 mod rates;
+mod scripts;
 mod serve;
 mod server;
 mod signals;
@@ -93,6 +94,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Stats(args) => stats::run(global, &args).await,
         Command::Events(args) => events::run(global, &args).await,
         Command::Top => top::run(global).await,
+        Command::Scripts(command) => scripts::run(global, &command).await,
         Command::Config(command) => config::run(global, &command),
         Command::Peek(args) => msg::list::peek(global, &args).await,
         Command::Msg(command) => msg::run(global, command).await,
