@@ -14,6 +14,7 @@ use crate::demo::worker::DemoWorkerArgs;
 use crate::doctor::DoctorArgs;
 use crate::events::EventsArgs;
 use crate::exit_code;
+use crate::manual::{CompletionsArgs, ManArgs};
 use crate::msg::MsgCommand;
 use crate::msg::cancel::{self, CancelArgs};
 use crate::msg::list::PeekArgs;
@@ -174,6 +175,10 @@ pub(crate) enum Command {
     /// Shows how the global options are set.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Writes completions for a shell.
+    Completions(CompletionsArgs),
+    /// Writes man pages.
+    Man(ManArgs),
     /// Measures pushes, work, delays and retries, beside a floor.
     Bench(BenchArgs),
     /// Shows in a few seconds that nothing is lost when a worker is killed.

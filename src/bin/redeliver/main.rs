@@ -17,6 +17,7 @@ mod filter;
 #[cfg(test)]
 mod fuzz;
 mod lines;
+mod manual;
 mod message;
 mod msg;
 mod output;
@@ -96,6 +97,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Top => top::run(global).await,
         Command::Scripts(command) => scripts::run(global, &command).await,
         Command::Config(command) => config::run(global, &command),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Peek(args) => msg::list::peek(global, &args).await,
         Command::Msg(command) => msg::run(global, command).await,
         Command::Dead(command) => dead::run(global, command).await,
