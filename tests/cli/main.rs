@@ -9,6 +9,7 @@ mod demo;
 mod fixture;
 mod live;
 mod messages;
+mod outputs;
 mod private_server;
 mod redrive;
 mod round_trip;

@@ -224,4 +224,31 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    /// One snapshot for each command, with all commands below it.
+    #[test]
+    fn each_help_reads_as_it_was_reviewed() {
+        let mut program = Cli::command();
+        program.build();
+        insta::assert_snapshot!("redeliver", program.render_long_help());
+        for command in program.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+            if command.get_name() != "help" {
+                let name = command.get_name().to_owned();
+                insta::assert_snapshot!(name, help_of(command));
+            }
+        }
+    }
+
+    /// Without the global options, which are the same everywhere.
+    fn help_of(command: &mut clap::Command) -> String {
+        let help = command.render_long_help().to_string();
+        let (own, rest) = help.split_once("Global options:").unwrap_or((&help, ""));
+        let end = rest.find("\n\nExample").or(rest.find("\n\nThe ")).map_or("", |at| &rest[at..]);
+        let mut told = format!("{}{end}\n", own.trim_end());
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            let name = inner.get_name().to_owned();
+            told = format!("{told}\n──────── {name}\n\n{}", help_of(inner));
+        }
+        told
+    }
 }
