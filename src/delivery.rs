@@ -62,7 +62,7 @@ impl Retried {
     }
 }
 
-fn lost(repeated: bool) -> Settled {
+pub(crate) fn lost(repeated: bool) -> Settled {
     if repeated { Settled::Unknown } else { Settled::Lost }
 }
 

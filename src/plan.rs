@@ -121,7 +121,8 @@ impl RedriveFilter {
         now_ms.saturating_sub(self.older_than.map_or(0, millis))
     }
 
-    pub(crate) fn matches(&self, message: &Snapshot) -> bool {
+    /// Whether a message meets all of this but the age, which only a clock can tell.
+    pub fn matches(&self, message: &Snapshot) -> bool {
         let error = message.history.first().map(|failure| failure.error.as_str());
         let class = error.map(|error| error.split(':').next().unwrap_or(error).trim());
         let attempts = message.attempt.saturating_sub(1);

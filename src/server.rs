@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
 use crate::metrics::Meter;
 use crate::name::QueueName;
+use crate::scripts::scripts;
 use crate::store::Store;
 
 /// Scripts with flags (`#!lua`) came with Redis 7.0; every Valkey has them.
@@ -70,6 +71,18 @@ impl Server {
             names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Which of the [scripts](crate::scripts) the server has in its cache, in their order. A missing
+    /// one is loaded by its first call.
+    pub async fn cached_scripts(&self) -> Result<Vec<bool>> {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS");
+        for script in scripts() {
+            command.arg(script.sha1());
+        }
+        let told = self.link.send(&command).await?;
+        redis::from_redis_value(told).map_err(|error| Error::reply("SCRIPT EXISTS", error))
     }
 
     /// Host and port, or the path of the socket; never a password.

@@ -38,6 +38,7 @@ const ORDER: [&[&str]; 5] = [
     &["op"],
     // api
     &[
+        "scripts",
         "server",
         "batch",
         "shared",
@@ -52,6 +53,7 @@ const ORDER: [&[&str]; 5] = [
         "delivery",
         "claims",
         "queue",
+        "held",
         "audit",
     ],
     // agents
@@ -134,9 +136,11 @@ fn modules_import_downwards_only() {
 fn every_script_has_its_mates() {
     let main = read("tests/ops/main.rs");
     let benches = read("benches/ops.rs");
+    let list = read("src/op/mod.rs");
     let verbs = verbs();
     for verb in &verbs {
         assert!(read(format!("src/op/{verb}.rs")).contains(&format!("lua!(\"{verb}\"")), "{verb}");
+        assert!(list.contains(&format!("&{verb}::SCRIPT,")), "{verb} is not in op::ALL");
         assert!(!read(format!("tests/ops/{verb}.rs")).is_empty(), "{verb} has no tests");
         assert!(main.contains(&format!("mod {verb};")), "tests/ops/{verb}.rs is not compiled");
         assert!(benches.contains(&format!("\"{verb}\"")), "{verb} has no bench group");

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lost, lua};
 
-static SCRIPT: Script = lua!("ack", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("ack", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Ack(pub(crate) Vec<Receipt>);

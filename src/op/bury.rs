@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lost, lua};
 
-static SCRIPT: Script = lua!("bury", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("bury", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Bury(pub(crate) Vec<BuryItem>);

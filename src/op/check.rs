@@ -4,7 +4,7 @@ use crate::damage::Damage;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("check", no_writes);
+pub(crate) static SCRIPT: Script = lua!("check", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Check<'a> {

@@ -11,7 +11,7 @@ use crate::name::MessageId;
 use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("claim", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("claim", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Claim {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::name::MessageId;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("counts", no_writes);
+pub(crate) static SCRIPT: Script = lua!("counts", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Count;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("extend", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("extend", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Extend(pub(crate) Vec<ExtendItem>);

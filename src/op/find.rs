@@ -6,7 +6,7 @@ use crate::name::{MessageId, State};
 use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("find", no_writes);
+pub(crate) static SCRIPT: Script = lua!("find", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Find<'a>(pub(crate) &'a [MessageId]);

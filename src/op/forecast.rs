@@ -6,7 +6,7 @@ use crate::backoff::millis;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("forecast", no_writes);
+pub(crate) static SCRIPT: Script = lua!("forecast", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Ahead<'a>(pub(crate) &'a [Duration]);

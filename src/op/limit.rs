@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("limit", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("limit", allow_oom);
 /// Beyond this a Lua number is no longer exact.
 const MAX_CAP: u64 = (1 << 53) - 1;
 

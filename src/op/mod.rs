@@ -24,3 +24,33 @@ pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod steer;
 pub(crate) mod trim;
+
+use crate::script::Script;
+
+/// The script of each verb.
+pub(crate) static ALL: [&Script; 24] = [
+    &ack::SCRIPT,
+    &bury::SCRIPT,
+    &cancel::SCRIPT,
+    &check::SCRIPT,
+    &claim::SCRIPT,
+    &counts::SCRIPT,
+    &destroy::SCRIPT,
+    &extend::SCRIPT,
+    &find::SCRIPT,
+    &forecast::SCRIPT,
+    &limit::SCRIPT,
+    &pause::SCRIPT,
+    &peek::SCRIPT,
+    &purge::SCRIPT,
+    &push::SCRIPT,
+    &redeliver::SCRIPT,
+    &redrive::SCRIPT,
+    &release::SCRIPT,
+    &repair::SCRIPT,
+    &reschedule::SCRIPT,
+    &resume::SCRIPT,
+    &retry::SCRIPT,
+    &steer::SCRIPT,
+    &trim::SCRIPT,
+];

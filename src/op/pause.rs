@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("pause", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("pause", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Pause;

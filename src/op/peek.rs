@@ -8,7 +8,7 @@ use crate::name::{MessageId, State};
 use crate::record::Record;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("peek", no_writes);
+pub(crate) static SCRIPT: Script = lua!("peek", no_writes);
 
 #[derive(Debug)]
 pub(crate) struct Peek {

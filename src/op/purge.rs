@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::name::MessageId;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("purge", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("purge", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Purge<'a> {

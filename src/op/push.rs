@@ -6,7 +6,7 @@ use crate::metrics::Meter;
 use crate::name::{MessageId, State};
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("push");
+pub(crate) static SCRIPT: Script = lua!("push");
 
 #[derive(Debug)]
 pub(crate) struct Push(pub(crate) Vec<Prepared>);

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("redeliver", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("redeliver", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Redeliver<'a> {

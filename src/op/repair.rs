@@ -4,7 +4,7 @@ use crate::damage::Damage;
 use crate::error::Result;
 use crate::script::{Args, Call, Reply, Script, lua, next};
 
-static SCRIPT: Script = lua!("repair", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("repair", allow_oom);
 
 /// Subjects of one call: each may walk through the whole ready list.
 pub(crate) const MAX_SUBJECTS: usize = 8;

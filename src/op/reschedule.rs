@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::name::MessageId;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("reschedule", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("reschedule", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Reschedule<'a> {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::metrics::Meter;
 use crate::script::{Args, Call, Reply, Script, lost, lua};
 
-static SCRIPT: Script = lua!("retry", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("retry", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Retry(pub(crate) Vec<RetryItem>);

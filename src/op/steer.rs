@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::name::MessageId;
 use crate::script::{Args, Call, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("steer", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("steer", allow_oom);
 
 #[derive(Debug, Default)]
 pub(crate) struct Steer<'a> {

@@ -6,7 +6,7 @@ use crate::backoff::millis;
 use crate::error::Result;
 use crate::script::{Args, Call, MAX_ITEMS, Reply, Script, lua};
 
-static SCRIPT: Script = lua!("trim", allow_oom);
+pub(crate) static SCRIPT: Script = lua!("trim", allow_oom);
 /// Beyond this a Lua number is no longer exact.
 const MAX_EXACT: u64 = (1 << 53) - 1;
 

@@ -1,7 +1,7 @@
 //! The program in a data directory of its own.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,6 +69,7 @@ impl Site {
             .args(args)
             .env("PATH", self.search_path())
             .env("REDELIVER_DATA_DIR", self.data())
+            .env("XDG_CONFIG_HOME", self.path().join("config"))
             .env_remove("REDELIVER_URL")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -167,6 +168,15 @@ impl Holder {
         let script = "kill -\"$0\" \"$1\"";
         let status = Command::new("sh").args(["-c", script, signal, &pid]).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn run(mut self) -> Run {
+        let (mut out, mut err) = (self.0.stdout.take().unwrap(), self.0.stderr.take().unwrap());
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        out.read_to_string(&mut stdout).unwrap();
+        err.read_to_string(&mut stderr).unwrap();
+        Run { code: self.exit_code().unwrap_or(-1), stdout, stderr }
     }
 
     pub(crate) fn exit_code(&mut self) -> Option<i32> {

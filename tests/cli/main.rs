@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod bulk;
 mod commands;
+mod config;
 mod demo;
 mod fixture;
+mod live;
+mod messages;
+mod outputs;
 mod private_server;
 mod redrive;
 mod round_trip;
+mod transfer;
 #[path = "../ops/under_test.rs"]
 mod under_test;
 mod work;

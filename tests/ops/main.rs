@@ -21,6 +21,7 @@ mod find;
 mod fixture;
 mod forecast;
 mod ghosts;
+mod held;
 mod limit;
 mod noscript;
 mod pause;

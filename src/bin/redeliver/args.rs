@@ -8,17 +8,26 @@ use redeliver::QueueName;
 use crate::acl::AclArgs;
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
+use crate::config::{ConfigCommand, Origins};
 use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
 use crate::doctor::DoctorArgs;
+use crate::events::EventsArgs;
 use crate::exit_code;
+use crate::manual::{CompletionsArgs, ManArgs};
+use crate::msg::MsgCommand;
+use crate::msg::cancel::{self, CancelArgs};
+use crate::msg::list::PeekArgs;
 use crate::output::Format;
-use crate::peek::PeekArgs;
 use crate::push::PushArgs;
 use crate::queue::QueueCommand;
-use crate::queues::{CancelArgs, DestroyArgs};
+use crate::queue::whole::DestroyArgs;
+use crate::scripts::ScriptsCommand;
 use crate::serve::ServeArgs;
+use crate::stats::StatsArgs;
+use crate::top;
+use crate::watch::WatchArgs;
 use crate::work::WorkArgs;
 
 /// Delayed, retried, at-least-once messages on Redis and Valkey.
@@ -41,15 +50,35 @@ pub(crate) struct Global {
     ///
     /// It takes `redis://[user:password@]host[:port][/db]` or `unix:///path`.
     #[arg(long, global = true, env = "REDELIVER_URL", hide_env_values = true)]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Puts all keys under this prefix.
-    #[arg(long, global = true, default_value = "rd")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "rd",
+        env = "REDELIVER_PREFIX",
+        hide_env_values = true
+    )]
     pub(crate) prefix: String,
     /// Keeps the private server's data under this directory.
-    #[arg(long, global = true, value_name = "DIR", env = "REDELIVER_DATA_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REDELIVER_DATA_DIR",
+        hide_env_values = true
+    )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Writes in this format; a table on a terminal and ndjson into a pipe if not given.
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "REDELIVER_OUTPUT",
+        hide_env_values = true
+    )]
     pub(crate) output: Option<Format>,
     /// Logs more to stderr; twice for even more. `RUST_LOG` has precedence.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -57,12 +86,32 @@ pub(crate) struct Global {
     /// Keeps notes such as the private server's line off stderr.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    /// Leaves colours out, as the variable `NO_COLOR` does.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Reads defaults of these options from this file; see `redeliver config show --help`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "REDELIVER_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the values come from.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
 }
 
 impl Global {
     /// The server's URL; an empty one, as in `REDELIVER_URL= redeliver …`, is none.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Whether colours are unwanted.
+    pub(crate) fn no_color(&self) -> bool {
+        self.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
     }
 
     /// The same with the private server's data elsewhere.
@@ -85,15 +134,26 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Shows how much a queue holds and what ever happened to it; without a queue, all queues.
     Counts(CountsArgs),
+    /// Shows how fast queues go, and what is late.
+    Stats(StatsArgs),
+    /// Tells what changes in a queue, by its counters.
+    Events(EventsArgs),
+    /// Shows all queues live in a terminal; pauses them, and cancels and retries messages.
+    #[command(after_help = top::HELP)]
+    Top,
     /// Shows messages without taking them.
     Peek(PeekArgs),
+    /// Lists, pauses, empties, removes and limits queues.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Looks at messages, and moves them by hand.
+    #[command(subcommand)]
+    Msg(MsgCommand),
     /// Looks at dead letters, brings them back, or lets them go.
     #[command(subcommand)]
     Dead(DeadCommand),
-    /// Sets what holds for a queue as a whole.
-    #[command(subcommand)]
-    Queue(QueueCommand),
     /// Removes messages wherever they are.
+    #[command(after_help = cancel::EXAMPLES)]
     Cancel(CancelArgs),
     /// Proves that every message is in exactly one place, and mends what is damaged.
     ///
@@ -104,6 +164,7 @@ pub(crate) enum Command {
     /// Prints the `ACL SETUSER` line for a user of the server, by its role.
     Acl(AclArgs),
     /// Removes a queue with everything in it.
+    #[command(after_help = "Example:\n  redeliver destroy emails --yes")]
     Destroy(DestroyArgs),
     /// Stops handing out messages; pushes are still taken.
     #[command(after_help = "Example:\n  redeliver pause emails")]
@@ -111,6 +172,16 @@ pub(crate) enum Command {
     /// Hands out messages again.
     #[command(after_help = "Example:\n  redeliver resume emails")]
     Resume(QueueArgs),
+    /// Shows the Lua scripts that run on the server.
+    #[command(subcommand)]
+    Scripts(ScriptsCommand),
+    /// Shows how the global options are set.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Writes completions for a shell.
+    Completions(CompletionsArgs),
+    /// Writes man pages.
+    Man(ManArgs),
     /// Measures pushes, work, delays and retries, beside a floor.
     Bench(BenchArgs),
     /// Shows in a few seconds that nothing is lost when a worker is killed.
@@ -138,10 +209,12 @@ pub(crate) struct PollArgs {
 
 /// `counts`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  redeliver counts\n  redeliver counts emails -o json")]
+#[command(after_help = "Examples:\n  redeliver counts\n  redeliver counts emails --watch 1s")]
 pub(crate) struct CountsArgs {
     /// The queue's name.
     pub(crate) queue: Option<QueueName>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[cfg(test)]
@@ -153,5 +226,32 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// One snapshot for each command, with all commands below it.
+    #[test]
+    fn each_help_reads_as_it_was_reviewed() {
+        let mut program = Cli::command();
+        program.build();
+        insta::assert_snapshot!("redeliver", program.render_long_help());
+        for command in program.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+            if command.get_name() != "help" {
+                let name = command.get_name().to_owned();
+                insta::assert_snapshot!(name, help_of(command));
+            }
+        }
+    }
+
+    /// Without the global options, which are the same everywhere.
+    fn help_of(command: &mut clap::Command) -> String {
+        let help = command.render_long_help().to_string();
+        let (own, rest) = help.split_once("Global options:").unwrap_or((&help, ""));
+        let end = rest.find("\n\nExample").or(rest.find("\n\nThe ")).map_or("", |at| &rest[at..]);
+        let mut told = format!("{}{end}\n", own.trim_end());
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            let name = inner.get_name().to_owned();
+            told = format!("{told}\n──────── {name}\n\n{}", help_of(inner));
+        }
+        told
     }
 }

@@ -9,6 +9,7 @@ use crate::args::{CountsArgs, Global};
 use crate::exit_code::Exit;
 use crate::output::{Row, relative, rfc3339, table};
 use crate::server::Session;
+use crate::watch;
 
 /// The counts of one queue.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ fn ordered(counts: &Counts) -> impl Iterator<Item = (&'static str, Value)> {
 }
 
 /// One line for each number; the server's clock is left to JSON.
-fn in_full(counts: &Counts) -> String {
+pub(crate) fn in_full(counts: &Counts) -> String {
     let shown = ordered(counts).filter(|(name, _)| *name != "now_ms");
     let rows = shown.map(|(name, value)| {
         let text = match (name.strip_suffix("_ms"), &value) {
@@ -117,19 +118,26 @@ const ORDER: [&str; 27] = [
 
 pub(crate) async fn run(global: &Global, args: &CountsArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
+    watch::repeat(args.watch.every, session.out, async || look(&session, args).await).await
+}
+
+async fn look(session: &Session, args: &CountsArgs) -> Result<()> {
     if let Some(queue) = args.queue.clone() {
         let counts = session.queue(&queue)?.counts().await?;
         let counted = Counted { queue, counts };
-        session.out.one(&counted, || in_full(&counted.counts))?;
-        return Ok(Exit::Ok);
+        return Ok(session.out.one(&counted, || in_full(&counted.counts))?);
     }
+    Ok(session.out.list(&all(session).await?)?)
+}
+
+/// The counts of all queues, by name.
+pub(crate) async fn all(session: &Session) -> Result<Vec<Counted>> {
     let mut all = Vec::new();
     for queue in session.server.queues().await? {
         let counts = session.queue(&queue)?.counts().await?;
         all.push(Counted { queue, counts });
     }
-    session.out.list(&all)?;
-    Ok(Exit::Ok)
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Unreachable = 3,
     /// The message asked for does not exist.
     NotFound = 4,
-    /// It would hit everything, and neither `--all` nor `--yes` says that this is meant.
+    /// It would hit everything or somebody else's work, and nothing says that this is meant.
     Refused = 5,
 }
 
@@ -29,7 +29,8 @@ Exit codes:
   2  The command line or a value on it is wrong; nothing was sent.
   3  The server cannot be reached, started or used.
   4  The message asked for does not exist.
-  5  Refused: it would hit everything, and neither --all nor --yes was given.
+  5  Refused: it would hit everything or somebody else's work, and neither --all, --yes nor
+     --attempt was given.
 
 Without --url a private server is started from valkey-server or redis-server on the PATH. Processes
 with the same data directory share it, and it ends with the last of them.";

@@ -4,33 +4,43 @@ mod acl;
 mod args;
 mod backoff;
 mod bench;
+mod bulk;
 mod check;
+mod config;
 mod counts;
 mod dead;
 mod demo;
 mod doctor;
+mod events;
 mod exec;
 mod exit_code;
+mod filter;
 #[cfg(test)]
 mod fuzz;
+mod lines;
+mod manual;
 mod message;
+mod msg;
 mod output;
-mod peek;
 mod poll;
 mod private;
 mod push;
 mod queue;
-mod queues;
-mod redrive;
+mod rates;
+mod scripts;
 mod serve;
 mod server;
 mod signals;
+mod stats;
+mod top;
+mod walk;
+mod watch;
 mod work;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Command};
 use crate::exit_code::Exit;
@@ -39,15 +49,26 @@ use crate::exit_code::Exit;
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, matches))
+    });
+    let (mut cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(usage) => {
             // Help and usage errors; a closed pipe is nobody's failure.
             let _closed = usage.print();
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
-    output::trace(cli.global.verbose);
+    if let Err(error) = config::complete(&mut cli.global, &matches) {
+        output::complain(&error);
+        return exit_code::of(&error).into();
+    }
+    // A log would be drawn over.
+    if !matches!(cli.command, Command::Top) {
+        output::trace(cli.global.verbose, !cli.global.no_color());
+    }
     let ended = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         runtime.shutdown_timeout(LEAVE_WITHIN);
@@ -72,16 +93,24 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Poll(args) => poll::run(global, &args).await,
         Command::Serve(args) => serve::run(global, args).await,
         Command::Counts(args) => counts::run(global, &args).await,
-        Command::Peek(args) => peek::run(global, &args).await,
+        Command::Stats(args) => stats::run(global, &args).await,
+        Command::Events(args) => events::run(global, &args).await,
+        Command::Top => top::run(global).await,
+        Command::Scripts(command) => scripts::run(global, &command).await,
+        Command::Config(command) => config::run(global, &command),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::Peek(args) => msg::list::peek(global, &args).await,
+        Command::Msg(command) => msg::run(global, command).await,
         Command::Dead(command) => dead::run(global, command).await,
         Command::Queue(command) => queue::run(global, command).await,
-        Command::Cancel(args) => queues::cancel(global, &args).await,
+        Command::Cancel(args) => msg::cancel::run(global, &args).await,
         Command::Check(args) => check::run(global, &args).await,
         Command::Acl(args) => acl::run(global, args),
         Command::Doctor(args) => doctor::run(global, &args).await,
-        Command::Destroy(args) => queues::destroy(global, &args).await,
-        Command::Pause(args) => queues::pause(global, &args).await,
-        Command::Resume(args) => queues::resume(global, &args).await,
+        Command::Destroy(args) => queue::whole::destroy(global, &args).await,
+        Command::Pause(args) => queue::whole::pause(global, &args).await,
+        Command::Resume(args) => queue::whole::resume(global, &args).await,
         Command::Bench(args) => bench::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
         Command::DemoWorker(args) => demo::worker::run(global, args).await,

@@ -1,5 +1,6 @@
 //! A message as the program shows it.
 
+use data_encoding::HEXLOWER;
 use redeliver::{Failure, Header, MessageId, Snapshot};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -86,23 +87,51 @@ impl Seen {
     pub(crate) fn in_full(&self) -> String {
         let Self { now_ms, message } = self;
         let when = message.at_ms.map(|at| moment(*now_ms, at)).unwrap_or_default();
-        let header = serde_json::to_string(&message.header).unwrap_or_default();
         let mut rows = vec![
             vec!["id".into(), message.id.to_string()],
             vec!["state".into(), format!("{} {when}", message.state)],
             vec!["pushed".into(), moment(*now_ms, message.id.pushed_ms())],
             vec!["attempt".into(), message.attempt.to_string()],
             vec!["failures".into(), failures(message)],
-            vec!["header".into(), visible(&header)],
         ];
+        rows.extend(header_rows(&message.header));
         rows.extend(message.history.iter().map(|failure| {
             let when = relative(*now_ms, failure.at_ms);
             let error = visible(&failure.error);
             vec![format!("failed attempt {}", failure.attempt), format!("{when}: {error}")]
         }));
         let facts = table(&[], &rows);
-        format!("{facts}\n\n{}", payload_text(&message.payload))
+        format!("{facts}\n\n{}", payload_in_full(&message.payload))
     }
+}
+
+fn header_rows(header: &Header) -> Vec<Vec<String>> {
+    let backoff = header.backoff.as_ref().and_then(|backoff| serde_json::to_string(backoff).ok());
+    let known = [
+        ("kind", header.kind.clone()),
+        ("content type", header.content_type.clone()),
+        ("backoff", backoff),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let own = header.headers.iter().map(|(name, value)| (format!("header {name}"), value.clone()));
+    known.chain(own).map(|(name, value)| vec![visible(&name), visible(&value)]).collect()
+}
+
+/// JSON on many lines in the order in which it stands, other text as it is, and else its bytes.
+fn payload_in_full(payload: &[u8]) -> String {
+    match payload.trim_ascii_start().first() {
+        Some(b'{' | b'[') => pretty(payload).unwrap_or_else(|| payload_text(payload)),
+        _ => payload_text(payload),
+    }
+}
+
+fn pretty(payload: &[u8]) -> Option<String> {
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    let mut pretty = Vec::with_capacity(payload.len() * 2);
+    let mut lines = serde_json::Serializer::pretty(&mut pretty);
+    serde_transcode::transcode(&mut json, &mut lines).ok()?;
+    json.end().ok()?;
+    Some(visible(&String::from_utf8(pretty).ok()?))
 }
 
 fn failures(message: &Snapshot) -> String {
@@ -112,7 +141,7 @@ fn failures(message: &Snapshot) -> String {
     }
 }
 
-fn failure_json(failure: &Failure) -> Value {
+pub(crate) fn failure_json(failure: &Failure) -> Value {
     json!({
         "at": rfc3339(failure.at_ms),
         "attempt": failure.attempt,
@@ -125,13 +154,12 @@ fn moment(now_ms: u64, at_ms: u64) -> String {
     format!("{absolute} ({})", relative(now_ms, at_ms))
 }
 
-fn payload_text(payload: &[u8]) -> String {
+pub(crate) fn payload_text(payload: &[u8]) -> String {
     std::str::from_utf8(payload).map_or_else(|_| base16(payload), visible)
 }
 
 pub(crate) fn base16(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    HEXLOWER.encode(bytes)
 }
 
 /// What came from elsewhere must not move a terminal's cursor, nor turn its text round.
@@ -148,7 +176,8 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-fn cut(text: &str) -> String {
+/// The beginning of a text, on one line.
+pub(crate) fn cut(text: &str) -> String {
     let text = text.replace('\n', "\\n");
     match text.char_indices().nth(SHOWN_PAYLOAD) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -164,6 +193,15 @@ mod tests {
     fn a_payload_that_is_no_text_is_shown_in_hex() {
         assert_eq!(payload_text(&[0xff, 0x00]), "ff00");
         assert_eq!(payload_text("ä\u{1b}[2J".as_bytes()), "ä\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_payload_of_json_is_shown_on_many_lines_in_its_order() {
+        let shown = payload_in_full(br#"{"z":1,"a":[2]}"#);
+        assert_eq!(shown, "{\n  \"z\": 1,\n  \"a\": [\n    2\n  ]\n}");
+        for text in ["1.50", "{\"a\":1} and more", "{"] {
+            assert_eq!(payload_in_full(text.as_bytes()), text);
+        }
     }
 
     #[test]

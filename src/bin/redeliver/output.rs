@@ -1,16 +1,21 @@
 //! The one place that writes to stdout and stderr.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+/// Cells of a bar.
+const WIDTH: u64 = 24;
+
 /// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
     /// For people, with relative times.
     Table,
@@ -18,6 +23,16 @@ pub(crate) enum Format {
     Json,
     /// One JSON object on each line.
     Ndjson,
+}
+
+impl Format {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+        }
+    }
 }
 
 /// One row of a result: a row of cells in a table, an object in JSON.
@@ -38,6 +53,15 @@ impl Output {
         Self { format: format.unwrap_or(default) }
     }
 
+    /// Clears a terminal for the next table; what is piped just goes on.
+    pub(crate) fn redraw(self) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        if self.format == Format::Table && stdout.is_terminal() {
+            stdout.write_all(b"\x1b[H\x1b[2J")?;
+        }
+        Ok(())
+    }
+
     /// Writes one thing: `text` for people, or the object.
     pub(crate) fn one(
         self,
@@ -48,6 +72,14 @@ impl Output {
             Format::Table => line(&text()),
             Format::Json => line(&serde_json::to_string_pretty(json)?),
             Format::Ndjson => line(&serde_json::to_string(json)?),
+        }
+    }
+
+    /// Writes what goes on for ever: a line for each row, whatever the format.
+    pub(crate) fn stream<R: Row>(self, rows: &[R]) -> io::Result<()> {
+        match self.format {
+            Format::Table => rows.iter().try_for_each(|row| line(&row.cells().join("  "))),
+            Format::Json | Format::Ndjson => Self { format: Format::Ndjson }.list(rows),
         }
     }
 
@@ -77,6 +109,11 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+/// Where bytes go that are results as they are.
+pub(crate) fn stdout() -> io::Stdout {
+    io::stdout()
+}
+
 fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
@@ -100,7 +137,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
 }
 
 /// Sends logs to stderr.
-pub(crate) fn trace(verbose: u8) {
+pub(crate) fn trace(verbose: u8, colored: bool) {
     let level = match verbose {
         0 => "warn,redeliver::audit=info",
         1 => "info",
@@ -111,15 +148,22 @@ pub(crate) fn trace(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(colored && io::stderr().is_terminal())
         .init();
 }
 
-/// A counter on stderr; hidden when stderr is no terminal.
+/// A counter on stderr, with a bar from when the length is set; hidden when stderr is no terminal.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::no_length().with_message(what);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} in {elapsed}") {
-        bar.set_style(style);
+    let template = "{spinner} {human_pos}{of} {msg} in {elapsed}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.with_key("of", |state: &ProgressState, line: &mut dyn fmt::Write| {
+            let Some(length) = state.len() else { return };
+            let done = WIDTH * state.pos().min(length) / length.max(1);
+            let bar: String = (0..WIDTH).map(|at| if at < done { '━' } else { '─' }).collect();
+            // A string takes everything.
+            let _written = write!(line, " of {} {bar}", HumanCount(length));
+        }));
     }
     bar
 }
@@ -136,7 +180,8 @@ pub(crate) fn relative(now_ms: u64, at_ms: u64) -> String {
     if at_ms > now_ms { format!("in {span}") } else { format!("{span} ago") }
 }
 
-fn span(duration: Duration) -> String {
+/// How long, in one unit.
+pub(crate) fn span(duration: Duration) -> String {
     let secs = duration.as_secs();
     match secs {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),

@@ -10,18 +10,14 @@ use jiff::Timestamp;
 use redeliver::{Backoff, DEFAULT_PAYLOAD_LIMIT, Message, Pushed, Queue, QueueName, Raw, Retry};
 use serde_json::json;
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::args::Global;
 use crate::backoff;
 use crate::exit_code::{Exit, fail};
+use crate::lines::Lines;
 use crate::output::{many, progress};
 use crate::server::Session;
-
-/// Lines of one call.
-const MAX_LINES: usize = 512;
-const MAX_BYTES: usize = 4 * 1024 * 1024;
-const READ_AHEAD: usize = 256 * 1024;
 
 /// `push`.
 #[derive(Debug, Args)]
@@ -178,7 +174,8 @@ async fn push_lines(
     args: &PushArgs,
     input: impl AsyncRead + Unpin,
 ) -> Result<Exit> {
-    let mut lines = Lines { input: BufReader::with_capacity(READ_AHEAD, input), read: 0 };
+    // What is cut off just above the limit is refused by the library.
+    let mut lines = Lines::new(input, DEFAULT_PAYLOAD_LIMIT);
     let mut done = Done { bar: progress("messages pushed"), pushed: 0, duplicates: 0 };
     loop {
         let first = lines.read + 1;
@@ -222,66 +219,9 @@ impl Done {
     }
 }
 
-/// Reads lines in bounded batches.
-struct Lines<R> {
-    input: BufReader<R>,
-    read: u64,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    /// Waits for one line, then takes what has already arrived: `tail -f` is pushed as it comes.
-    async fn batch(&mut self) -> Result<Vec<Vec<u8>>> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < MAX_LINES && bytes < MAX_BYTES {
-            let Some(line) = self.line().await? else {
-                break;
-            };
-            bytes += line.len();
-            batch.push(line);
-            if self.input.buffer().is_empty() {
-                break;
-            }
-        }
-        Ok(batch)
-    }
-
-    /// A line without its end; a longer one than a payload may be is cut off just above the limit,
-    /// and refused by the library.
-    async fn line(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
-        let most = DEFAULT_PAYLOAD_LIMIT as u64 + 1;
-        let mut bounded = (&mut self.input).take(most);
-        if bounded.read_until(b'\n', &mut line).await? == 0 {
-            return Ok(None);
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        self.read += 1;
-        Ok(Some(line))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn lines_lose_their_ends_and_nothing_else() {
-        let mut lines = Lines { input: BufReader::new(&b"a\n\n b\r\nlast"[..]), read: 0 };
-        let batch = lines.batch().await.unwrap();
-        assert_eq!(batch, [&b"a"[..], b"", b" b\r", b"last"]);
-        assert!(lines.batch().await.unwrap().is_empty());
-        assert_eq!(lines.read, 4);
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_bounded() {
-        let input = "x\n".repeat(MAX_LINES + 1);
-        let mut lines = Lines { input: BufReader::new(input.as_bytes()), read: 0 };
-        assert_eq!(lines.batch().await.unwrap().len(), MAX_LINES);
-        assert_eq!(lines.batch().await.unwrap().len(), 1);
-    }
 
     #[test]
     fn a_header_needs_its_sign() {

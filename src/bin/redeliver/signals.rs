@@ -2,6 +2,7 @@
 
 use std::io;
 
+use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// All signals that ask a program to end, caught from the moment this is made.
@@ -19,6 +20,11 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Whether one has come by now.
+    pub(crate) fn came(&mut self) -> bool {
+        self.next().now_or_never().is_some()
     }
 
     /// Resolves at the next one.

@@ -13,11 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use super::audit::Audit;
 use super::gate::Gate;
-use super::history::{History, Rates, Sample};
+use super::history::History;
 use super::pulse::Pulse;
 use super::redrives::Known;
 use super::tasks::Tasks;
 use super::watchdog::Watchdog;
+use crate::rates::{Rates, Sample};
 
 /// Each queue costs a poller, some 60 kB of history and a call every five seconds.
 pub(super) const MAX_QUEUES: usize = 500;

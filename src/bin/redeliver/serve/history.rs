@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use redeliver::Counts;
 use serde::Serialize;
+
+use crate::rates::{Rates, Sample};
 
 /// One point of a plot: finer than a screen shows an hour.
 pub(super) const STEP_MS: u64 = 5_000;
@@ -13,70 +14,6 @@ const MAX_SAMPLES: usize = 720;
 const RATE_SPAN_MS: u64 = 10_000;
 /// A ticker that comes a little early still fills its step.
 const SLACK_MS: u64 = 400;
-
-/// A queue at one moment, as far as plots need it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sample {
-    pub(super) at_ms: u64,
-    pub(super) ready: u64,
-    pub(super) scheduled: u64,
-    pub(super) pending: u64,
-    pub(super) dead: u64,
-    pub(super) pushed: u64,
-    pub(super) acked: u64,
-    pub(super) retried: u64,
-    pub(super) died: u64,
-    /// How far behind its time the latest redelivery was, or still is.
-    pub(super) late_ms: u64,
-    /// How long ago the message at the head of ready was pushed.
-    pub(super) wait_ms: u64,
-}
-
-impl Sample {
-    pub(super) fn of(counts: &Counts, late_ms: u64) -> Self {
-        let ago = |at_ms: Option<u64>| at_ms.map_or(0, |at_ms| counts.now_ms.saturating_sub(at_ms));
-        let overdue_ms = ago(counts.next_due_ms).max(ago(counts.next_deadline_ms));
-        Self {
-            at_ms: counts.now_ms,
-            ready: counts.ready,
-            scheduled: counts.scheduled,
-            pending: counts.pending,
-            dead: counts.dead,
-            pushed: counts.pushed,
-            acked: counts.acked,
-            retried: counts.retried,
-            died: counts.died + counts.buried,
-            late_ms: late_ms.max(overdue_ms),
-            wait_ms: ago(counts.ready_head.map(redeliver::MessageId::pushed_ms)),
-        }
-    }
-}
-
-/// How fast things go, per second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(super) struct Rates {
-    pushed: f64,
-    acked: f64,
-    retried: f64,
-    died: f64,
-}
-
-impl Rates {
-    fn between(earlier: &Sample, later: &Sample) -> Self {
-        let ms = later.at_ms.saturating_sub(earlier.at_ms).max(1);
-        // A queue that was destroyed begins anew at 0.
-        let rate = |from: u64, to: u64| {
-            let per_second = to.saturating_sub(from).saturating_mul(10_000) / ms;
-            f64::from(u32::try_from(per_second).unwrap_or(u32::MAX)) / 10.0
-        };
-        Self {
-            pushed: rate(earlier.pushed, later.pushed),
-            acked: rate(earlier.acked, later.acked),
-            retried: rate(earlier.retried, later.retried),
-            died: rate(earlier.died, later.died),
-        }
-    }
-}
 
 /// The plots' columns, one value for each time.
 #[derive(Debug, Default, PartialEq, Serialize)]

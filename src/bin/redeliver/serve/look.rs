@@ -22,7 +22,7 @@ use super::history::Columns;
 use super::reply::Failed;
 use super::ticker;
 use super::view::{Line, Whole, contains};
-use crate::message::Seen;
+use crate::dead::letter::Letter;
 
 /// Messages of one page of a list.
 const MAX_PAGE: u32 = 200;
@@ -202,10 +202,9 @@ pub(super) async fn export(
     Query(ExportQuery { group }): Query<ExportQuery>,
 ) -> Result<Response, Failed> {
     let queue = watched(&app, &name)?.queue.clone();
-    let now_ms = queue.counts().await?.now_ms;
     let pages = stream::try_unfold(Some(0), move |start| {
         let (queue, group) = (queue.clone(), group.clone());
-        async move { export_page(&queue, start, group.as_deref(), now_ms).await }
+        async move { export_page(&queue, start, group.as_deref()).await }
     });
     let file = format!("attachment; filename=\"{}-dead.ndjson\"", name.replace(':', "_"));
     let headers = [(CONTENT_TYPE, "application/x-ndjson".to_owned()), (CONTENT_DISPOSITION, file)];
@@ -217,14 +216,13 @@ async fn export_page(
     queue: &Queue<Raw>,
     start: Option<u64>,
     group: Option<&str>,
-    now_ms: u64,
 ) -> redeliver::Result<Option<(Bytes, Option<u64>)>> {
     let Some(start) = start else { return Ok(None) };
     let page = queue.peek(In::Dead, start, EXPORT_PAGE).await?;
     let mut lines = Vec::new();
     for message in page.messages {
         if group.is_none_or(|group| message.error_group() == group) {
-            lines.extend(serde_json::to_vec(&Seen { now_ms, message }).unwrap_or_default());
+            lines.extend(serde_json::to_vec(&Letter::of(&message)).unwrap_or_default());
             lines.push(b'\n');
         }
     }

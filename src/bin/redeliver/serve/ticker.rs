@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::app::{App, Latest, Watched};
 use super::exporter;
-use super::history::{Rates, STEP_MS};
+use super::history::STEP_MS;
 use super::memory::Memory;
 use super::pulse::Health;
 use super::tasks::TaskView;
+use crate::rates::Rates;
 
 /// While somebody looks.
 const LIVE: Duration = Duration::from_secs(1);

@@ -1,7 +1,5 @@
 //! `dead redrive`: bring dead letters back, as a task that survives its process.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use clap::Args;
 use redeliver::{
@@ -11,8 +9,9 @@ use redeliver::{
 use serde_json::{Value, json};
 
 use crate::args::Global;
-use crate::backoff;
+use crate::bulk::{Words, tell_dry};
 use crate::exit_code::{Exit, fail};
+use crate::filter::FilterArgs;
 use crate::output::{many, note, progress, relative, rfc3339};
 use crate::server::Session;
 use crate::signals::Signals;
@@ -52,36 +51,9 @@ pub(crate) struct RedriveArgs {
     control: ControlArgs,
 }
 
-/// Messages have to meet all of these.
-#[derive(Debug, Args)]
-#[group(id = "filter", multiple = true, conflicts_with = "control")]
-struct FilterArgs {
-    /// Takes those whose last error contains this text.
-    #[arg(long, value_name = "TEXT")]
-    error: Option<String>,
-    /// Takes those whose last error is this up to its first colon.
-    #[arg(long, value_name = "CLASS")]
-    class: Option<String>,
-    /// Takes those whose last error is of this group, as the page shows it: words with digits are #.
-    #[arg(long, value_name = "GROUP")]
-    group: Option<String>,
-    /// Takes those of this kind.
-    #[arg(long)]
-    kind: Option<String>,
-    /// Takes those that have been dead for so long.
-    #[arg(long, value_name = "DURATION", value_parser = backoff::duration)]
-    older_than: Option<Duration>,
-    /// Takes those that were delivered at least so often.
-    #[arg(long, value_name = "N")]
-    min_attempts: Option<u64>,
-    /// Takes those that were delivered at most so often.
-    #[arg(long, value_name = "N")]
-    max_attempts: Option<u64>,
-}
-
 /// How fast, and when to stop.
 #[derive(Debug, Args)]
-#[group(id = "pace", multiple = true, conflicts_with = "control")]
+#[group(id = "pace", multiple = true)]
 struct PaceArgs {
     /// Redrives so many first, and goes on when they have fared well.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -97,7 +69,7 @@ struct PaceArgs {
 /// What is done with the task that there is.
 #[derive(Debug, Clone, Copy, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags, and exclude each other")]
-#[group(id = "control", multiple = false)]
+#[group(id = "control", multiple = false, conflicts_with_all = ["filter", "pace"])]
 struct ControlArgs {
     /// Shows how the queue's redrive stands.
     #[arg(long)]
@@ -111,20 +83,6 @@ struct ControlArgs {
     /// Gives it up; what came back stays, the rest stays dead.
     #[arg(long)]
     cancel: bool,
-}
-
-impl FilterArgs {
-    fn filter(&self) -> RedriveFilter {
-        RedriveFilter {
-            error: self.error.clone(),
-            class: self.class.clone(),
-            group: self.group.clone(),
-            kind: self.kind.clone(),
-            min_attempts: self.min_attempts,
-            max_attempts: self.max_attempts,
-            older_than: self.older_than,
-        }
-    }
 }
 
 /// The task, as it is told.
@@ -184,10 +142,8 @@ pub(crate) async fn run(global: &Global, args: &RedriveArgs) -> Result<Exit> {
     }
     if args.dry_run {
         let matching = queue.dead().count_matching(&filter).await?;
-        let json = json!({"queue": args.queue.as_str(), "matching": matching});
-        let told = || format!("{} would be redriven", many(matching, "dead letter"));
-        session.out.one(&json, told)?;
-        return Ok(Exit::Ok);
+        let words = Words { done: "redriven", noun: "dead letter" };
+        return tell_dry(&session, &args.queue, words, matching);
     }
     let PaceArgs { canary, rate, max_failure_ratio } = args.pace;
     let rate = rate.unwrap_or(0);

@@ -1,7 +1,7 @@
-//! `queue`: a queue as a whole.
+//! `queue set`: the caps of a queue.
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
 use redeliver::{Limits, QueueName};
 use serde_json::json;
 
@@ -9,15 +9,12 @@ use crate::args::Global;
 use crate::exit_code::Exit;
 use crate::server::Session;
 
-/// `queue`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueueCommand {
-    /// Sets the caps from which on pushes are refused; 0 lifts a cap.
-    #[command(
-        after_help = "Examples:\n  redeliver queue set emails --max-ready 100000\n  redeliver queue set emails --max-bytes 2GiB\n  redeliver queue set emails --max-ready 0 --max-bytes 0"
-    )]
-    Set(SetArgs),
-}
+/// How it is used, for the end of its help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  redeliver queue set emails --max-ready 100000
+  redeliver queue set emails --max-bytes 2GiB
+  redeliver queue set emails --max-ready 0 --max-bytes 0";
 
 /// What is set; what is not given stays as it is.
 #[derive(Debug, Args)]
@@ -33,13 +30,7 @@ pub(crate) struct SetArgs {
     max_bytes: Option<u64>,
 }
 
-pub(crate) async fn run(global: &Global, command: QueueCommand) -> Result<Exit> {
-    match command {
-        QueueCommand::Set(args) => set(global, &args).await,
-    }
-}
-
-async fn set(global: &Global, args: &SetArgs) -> Result<Exit> {
+pub(crate) async fn run(global: &Global, args: &SetArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
     let limits = Limits { max_ready: args.max_ready, max_bytes: args.max_bytes };
     let held = session.queue(&args.queue)?.limit(limits).await?;

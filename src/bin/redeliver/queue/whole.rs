@@ -1,8 +1,8 @@
-//! Commands on a queue as a whole, and `cancel`.
+//! What is done to a queue as a whole: pause, resume, destroy.
 
 use anyhow::Result;
 use clap::Args;
-use redeliver::{MessageId, QueueName};
+use redeliver::QueueName;
 use serde_json::json;
 
 use crate::args::{Global, QueueArgs};
@@ -10,40 +10,8 @@ use crate::exit_code::{Exit, fail};
 use crate::output::many;
 use crate::server::Session;
 
-/// `cancel`.
+/// `destroy`, `queue rm`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  redeliver cancel emails 01JD0Z3N9Q6V2G7T8K4M5R1XYZ")]
-pub(crate) struct CancelArgs {
-    /// The queue's name.
-    queue: QueueName,
-    /// The messages' ids.
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<MessageId>,
-}
-
-/// Exits with 4 when one of the messages was not there.
-pub(crate) async fn cancel(global: &Global, args: &CancelArgs) -> Result<Exit> {
-    let session = Session::open(global).await?;
-    let outcomes = session.queue(&args.queue)?.cancel(&args.ids).await?;
-    let (mut cancelled, mut missing) = (Vec::new(), Vec::new());
-    for (id, was_there) in args.ids.iter().zip(outcomes) {
-        if was_there {
-            cancelled.push(id);
-        } else {
-            missing.push(id);
-        }
-    }
-    let json = json!({"queue": args.queue.as_str(), "cancelled": cancelled, "missing": missing});
-    session.out.one(&json, || {
-        let count = many(cancelled.len() as u64, "message");
-        format!("{count} cancelled, {} not found", missing.len())
-    })?;
-    Ok(if missing.is_empty() { Exit::Ok } else { Exit::NotFound })
-}
-
-/// `destroy`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  redeliver destroy emails --yes")]
 pub(crate) struct DestroyArgs {
     /// The queue's name.
     queue: QueueName,

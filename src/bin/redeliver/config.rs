@@ -1,0 +1,198 @@
+//! Where global options come from: a flag, the environment, the configuration file or a default.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Subcommand};
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
+use redeliver::Server;
+use serde::{Deserialize, Serialize};
+
+use crate::args::Global;
+use crate::exit_code::{Exit, fail};
+use crate::output::{Format, Output, Row};
+
+/// What the file may hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    url: Option<String>,
+    prefix: Option<String>,
+    data_dir: Option<PathBuf>,
+    output: Option<Format>,
+    quiet: Option<bool>,
+    no_color: Option<bool>,
+}
+
+/// Where each option's value came from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origins {
+    file: Option<PathBuf>,
+    of: Vec<(&'static str, Origin)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Origin {
+    Flag,
+    Environment,
+    File,
+    Default,
+}
+
+impl Origin {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// Completes the options that neither a flag nor the environment gave, and says where each is from.
+pub(crate) fn complete(global: &mut Global, matches: &ArgMatches) -> Result<()> {
+    let (path, file) = read(global.config.as_deref())?;
+    let mut origins = Origins { file: path, of: Vec::new() };
+    let mut settle = |id: &'static str, in_file: bool| {
+        let given = match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => Some(Origin::Flag),
+            Some(ValueSource::EnvVariable) => Some(Origin::Environment),
+            _ => None,
+        };
+        let otherwise = if in_file { Origin::File } else { Origin::Default };
+        origins.of.push((id, given.unwrap_or(otherwise)));
+        given.is_none() && in_file
+    };
+    if settle("url", file.url.is_some()) {
+        global.url = file.url;
+    }
+    if settle("prefix", file.prefix.is_some()) {
+        global.prefix = file.prefix.unwrap_or_default();
+    }
+    if settle("data_dir", file.data_dir.is_some()) {
+        global.data_dir = file.data_dir;
+    }
+    if settle("output", file.output.is_some()) {
+        global.output = file.output;
+    }
+    if settle("quiet", file.quiet.is_some()) {
+        global.quiet = file.quiet.unwrap_or_default();
+    }
+    if settle("no_color", file.no_color.is_some()) {
+        global.no_color = file.no_color.unwrap_or_default();
+    }
+    global.origins = origins;
+    Ok(())
+}
+
+/// The named file has to be there; that of the user need not.
+fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, File)> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => match Xdg::new() {
+            Ok(xdg) => xdg.config_dir().join("redeliver").join("config.toml"),
+            Err(_) => return Ok((None, File::default())),
+        },
+    };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            return Ok((None, File::default()));
+        }
+        Err(error) => return Err(fail(Exit::Usage, format!("{}: {error}", path.display()))),
+    };
+    // Its whole text would show the line, and with it what may be a password.
+    let file = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        fail(Exit::Usage, format!("{}, line {line}: {}", path.display(), error.message()))
+    })?;
+    Ok((Some(path), file))
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Shows the global options as they hold.
+    #[command(after_help = HELP)]
+    Show(ShowArgs),
+}
+
+const HELP: &str = "\
+A flag has precedence, then the environment, then the file, then the default. The file is
+redeliver/config.toml in $XDG_CONFIG_HOME or ~/.config, or what --config names:
+  url = \"redis://127.0.0.1\"
+  prefix = \"rd\"
+  data_dir = \"/var/lib/redeliver\"
+  output = \"json\"
+  quiet = true
+  no_color = true
+
+Examples:
+  redeliver config show --origin
+  redeliver config show --config ./staging.toml";
+
+/// `config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Says where each value came from.
+    #[arg(long)]
+    origin: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    option: &'static str,
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+impl Row for Shown {
+    const HEADINGS: &'static [&'static str] = &["option", "value", "origin"];
+
+    fn cells(&self) -> Vec<String> {
+        let file =
+            self.file.as_ref().map(|file| format!(" {}", file.display())).unwrap_or_default();
+        let origin = self.origin.map(|origin| format!("{}{file}", origin.word()));
+        let cells = [Some(self.option.to_owned()), self.value.clone(), origin];
+        cells.map(Option::unwrap_or_default).to_vec()
+    }
+}
+
+pub(crate) fn run(global: &Global, command: &ConfigCommand) -> Result<Exit> {
+    let ConfigCommand::Show(args) = command;
+    let shown = global.origins.of.iter().map(|(option, origin)| {
+        let file = global.origins.file.clone().filter(|_| *origin == Origin::File);
+        Shown {
+            option,
+            value: value(global, option),
+            origin: args.origin.then_some(*origin),
+            file: file.filter(|_| args.origin),
+        }
+    });
+    Output::new(global.output).list(&shown.collect::<Vec<_>>())?;
+    Ok(Exit::Ok)
+}
+
+fn value(global: &Global, option: &str) -> Option<String> {
+    match option {
+        // An address never has a password.
+        "url" => global.url().map(|url| match Server::open(url) {
+            Ok(server) => server.address(),
+            Err(_) => "not understood".to_owned(),
+        }),
+        "prefix" => Some(global.prefix.clone()),
+        "data_dir" => global.data_dir.as_ref().map(|dir| dir.display().to_string()),
+        "output" => global.output.map(Format::word).map(str::to_owned),
+        "quiet" => Some(global.quiet.to_string()),
+        "no_color" => Some(global.no_color().to_string()),
+        _ => None,
+    }
+}
