@@ -137,6 +137,7 @@ fn every_script_has_its_mates() {
     let main = read("tests/ops/main.rs");
     let benches = read("benches/ops.rs");
     let list = read("src/op/mod.rs");
+    let sources = read("tests/ops/sources.rs");
     let verbs = verbs();
     for verb in &verbs {
         assert!(read(format!("src/op/{verb}.rs")).contains(&format!("lua!(\"{verb}\"")), "{verb}");
@@ -144,6 +145,7 @@ fn every_script_has_its_mates() {
         assert!(!read(format!("tests/ops/{verb}.rs")).is_empty(), "{verb} has no tests");
         assert!(main.contains(&format!("mod {verb};")), "tests/ops/{verb}.rs is not compiled");
         assert!(benches.contains(&format!("\"{verb}\"")), "{verb} has no bench group");
+        assert!(sources.contains(&format!("\"{verb}\"")), "{verb} is not among the sources");
     }
     for path in files("src/op", "rs") {
         let verb = path.file_stem().unwrap().to_str().unwrap();

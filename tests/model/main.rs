@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bounds;
 mod coverage;
 #[path = "../ops/fixture.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]

@@ -86,6 +86,13 @@ const BUGS: &[Bug] = &[
         "now + whole(ARGV[4 * i])",
         "now + (tonumber(ARGV[4 * i]) or 0)",
     ),
+    // Only the state after a refusal tells.
+    (
+        "retry writes before it validates",
+        "retry",
+        "local ready, scheduled, dead, lines",
+        "remove(PENDING, kept)\nlocal ready, scheduled, dead, lines",
+    ),
     ("one trimmed too many", "trim", "math.min(beyond, limit) - 1", "math.min(beyond, limit)"),
     ("one kept too few", "trim", "size.dead - entries", "size.dead - entries + 1"),
     (

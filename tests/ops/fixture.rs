@@ -13,6 +13,8 @@ use redeliver::{
 use redis::{FromRedisValue, RedisResult, Value};
 use tempfile::TempDir;
 
+#[path = "sources.rs"]
+pub(crate) mod sources;
 #[path = "under_test.rs"]
 pub(crate) mod under_test;
 
@@ -367,14 +369,9 @@ impl Fixture {
     }
 }
 
-/// A script as it is sent: flags of its header, prelude, body.
+/// A script as it is sent.
 pub(crate) fn script_text(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
-    let read = |file: &str| std::fs::read_to_string(folder.join(format!("{file}.lua"))).unwrap();
-    let body = read(name);
-    let flags = body.lines().next().unwrap().trim_start_matches("-- FLAGS").trim().to_owned();
-    let shebang = if flags == "none" { "#!lua".to_owned() } else { format!("#!lua flags={flags}") };
-    format!("{shebang}\n{}{body}", read("prelude"))
+    sources::joined(sources::source("prelude"), sources::source(name))
 }
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

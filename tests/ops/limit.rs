@@ -169,6 +169,30 @@ async fn limit_on_bytes_holds_within_one_call() {
 }
 
 #[tokio::test]
+async fn limit_on_bytes_counts_ids_and_records_to_the_byte_where_there_are_none_yet() {
+    // 10 bytes and 7.
+    let items = ["one", "0\n\nxxxx", "some key", "0", "two", "0\n\ny", "another key", "60000"];
+    let (first, second, full) = ("ready", "scheduled", "full");
+    let caps = [
+        (17, [first, second]),
+        (16, [first, full]),
+        (10, [first, full]),
+        (9, [full, second]),
+        (7, [full, second]),
+        (6, [full, full]),
+        (1, [full, full]),
+    ];
+    for (cap, expected) in caps {
+        let fixture = Fixture::new().await;
+        fixture.queue.limit(bytes(cap)).await.unwrap();
+        let told: Vec<redis::Value> = fixture.call("push", &items);
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(format!("{told:?}").contains(expected), "{cap}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_cap_is_no_cap() {
     let fixture = Fixture::new().await;
     for damage in ["", "garbage", "-1"] {

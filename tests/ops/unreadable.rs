@@ -95,7 +95,7 @@ async fn scripts_and_the_library_read_the_same_out_of_any_line() {
     let seed = fastrand::u64(..);
     let lines = some_lines(&mut fastrand::Rng::with_seed(seed), 600);
     let ids = fixture.fill_dead(lines.len()).await;
-    let prelude = std::fs::read_to_string("lua/prelude.lua").unwrap();
+    let prelude = crate::fixture::sources::source("prelude");
     // The library takes a line for unreadable that has no room for one more failure.
     let read = "local d, f, m = numbers(ARGV[1]) \
         if d + f + (m or 0) + 2 >= MAX_EXACT then d, f = 0, 0 end \
@@ -115,7 +115,8 @@ async fn scripts_and_the_library_read_the_same_out_of_any_line() {
 
 /// The corpus of the fuzzing, and lines that are nearly right.
 fn some_lines(rng: &mut fastrand::Rng, count: usize) -> Vec<String> {
-    let corpus = std::fs::read_dir("src/__fuzz__/line/corpus").unwrap();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/src/__fuzz__/line/corpus");
+    let corpus = std::fs::read_dir(corpus).unwrap();
     let corpus = corpus.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let mut lines: Vec<_> = corpus.filter_map(|line| String::from_utf8(line).ok()).collect();
     lines.truncate(count / 2);
