@@ -1,7 +1,12 @@
+use std::fmt::Write as _;
+
 use crate::fixture::{Holder, Site, wait_for};
 
 fn push(site: &Site, count: usize, options: &[&str]) {
-    let lines: String = (0..count).map(|number| format!("{number}\n")).collect();
+    let mut lines = String::new();
+    for number in 0..count {
+        writeln!(lines, "{number}").unwrap();
+    }
     site.run_with(&[&["push", "q", "--lines"][..], options].concat(), &lines).ok();
 }
 

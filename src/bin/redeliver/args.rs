@@ -245,9 +245,9 @@ mod tests {
     /// Without the global options, which are the same everywhere.
     fn help_of(command: &mut clap::Command) -> String {
         let help = command.render_long_help().to_string();
-        let (own, rest) = help.split_once("Global options:").unwrap_or((&help, ""));
-        let end = rest.find("\n\nExample").or(rest.find("\n\nThe ")).map_or("", |at| &rest[at..]);
-        let mut told = format!("{}{end}\n", own.trim_end());
+        let own = help.split("Global options:").next().unwrap_or_default().trim_end();
+        let end = command.get_after_help().map(|end| format!("\n\n{end}")).unwrap_or_default();
+        let mut told = format!("{own}{end}\n");
         for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
             let name = inner.get_name().to_owned();
             told = format!("{told}\n──────── {name}\n\n{}", help_of(inner));

@@ -18,7 +18,6 @@ fn id() -> MessageId {
     "01JD0Z3N9Q6V2G7T8K4M5R1XYZ".parse().unwrap()
 }
 
-#[expect(clippy::field_reassign_with_default, reason = "more numbers may come")]
 fn counts(ready: u64, pushed: u64, now_ms: u64) -> Counts {
     let mut counts = Counts::default();
     counts.ready = ready;

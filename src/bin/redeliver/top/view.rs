@@ -53,7 +53,8 @@ fn heading(app: &App) -> Line<'_> {
             }
         }
         (None, None) => {
-            spans.push(Span::raw(format!("  {}", many(app.queues.len() as u64, "queue"))))
+            let count = many(app.queues.len() as u64, "queue");
+            spans.push(Span::raw(format!("  {count}")));
         }
     }
     Line::from(spans)
@@ -92,7 +93,8 @@ fn queue_row(app: &App, line: &QueueLine) -> Row<'static> {
     };
     let rate = |rate: f64| Cell::new(if rate > 0.0 { format!("{rate:.1}") } else { String::new() });
     let name = if counts.paused {
-        Cell::new(format!("{name} (paused)")).style(app.color(Color::Yellow))
+        // In front, where no narrow terminal cuts it off.
+        Cell::new(format!("‖ {name}")).style(app.color(Color::Yellow))
     } else {
         Cell::new(name.to_string())
     };
@@ -165,8 +167,9 @@ fn about(app: &App) -> Vec<Line<'static>> {
     let when = |at_ms: Option<u64>| {
         at_ms.map_or_else(|| "none".to_owned(), |at_ms| relative(counts.now_ms, at_ms))
     };
+    let paused = if counts.paused { "paused, " } else { "" };
     let past = format!(
-        "{name}: {} pushed, {} acked, {} retried, {} reclaimed, {} redriven",
+        "{name}: {paused}{} pushed, {} acked, {} retried, {} reclaimed, {} redriven",
         counts.pushed, counts.acked, counts.retried, counts.reclaimed, counts.redriven
     );
     let mut next = format!(
