@@ -101,10 +101,11 @@ impl<T: Payload> Pass<T> {
     fn lateness(&mut self, now: Instant, done: &Redelivered) -> Option<Duration> {
         let moved = done.promoted + done.reclaimed + done.died > 0;
         let late = self.due.filter(|_| moved).map(|due| now.saturating_duration_since(due));
-        self.due = match done.more {
+        self.due = if done.more {
             // The rest has been due for as long as what was moved.
-            true => Some(self.due.map_or(now, |due| due.min(now))),
-            false => (done.next < MAX_IDLE).then(|| now + done.next),
+            Some(self.due.map_or(now, |due| due.min(now)))
+        } else {
+            (done.next < MAX_IDLE).then(|| now + done.next)
         };
         late
     }

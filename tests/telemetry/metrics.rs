@@ -1,5 +1,7 @@
 //! The metrics, as a Prometheus exporter in the same process shows them.
 
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -27,12 +29,12 @@ async fn metered(policy: Policy) -> Fixture {
 }
 
 /// The value of the line that begins so.
-fn value(text: &str, line: &str) -> Option<f64> {
+fn value<T: FromStr<Err: Debug>>(text: &str, line: &str) -> Option<T> {
     let rest = text.lines().find_map(|told| told.strip_prefix(line))?;
     Some(rest.trim().parse().unwrap())
 }
 
-fn count(queue: &Fixture, metric: &str, outcome: &str) -> f64 {
+fn count(queue: &Fixture, metric: &str, outcome: &str) -> u64 {
     let queue = queue.queue.name();
     let line = format!("{metric}{{queue=\"{queue}\",outcome=\"{outcome}\"}}");
     value(&told(), &line).unwrap_or_else(|| panic!("no {line} in\n{}", told()))
@@ -54,14 +56,14 @@ async fn each_outcome_of_a_push_is_counted_once() {
         ["ready", "scheduled", "duplicate", "limited"]
             .map(|outcome| count(&fixture, redeliver::metrics::PUSHES, outcome))
     };
-    assert_eq!(outcomes(), [0.0; 4]);
+    assert_eq!(outcomes(), [0; 4]);
     let keyed = || Message::new(Raw::from("x")).key("k");
     queue.push(keyed()).await.unwrap();
     queue.push(keyed()).await.unwrap();
     queue.push_all(vec![Message::new(Raw::from("x")).delay(SECOND); 3]).await.unwrap();
     queue.limit(Limits { max_ready: Some(1), max_bytes: None }).await.unwrap();
     assert!(matches!(queue.push(Raw::from("x")).await, Err(Error::Limited { .. })));
-    assert_eq!(outcomes(), [1.0, 3.0, 1.0, 1.0]);
+    assert_eq!(outcomes(), [1, 3, 1, 1]);
 }
 
 #[tokio::test]
@@ -79,38 +81,40 @@ async fn each_outcome_of_a_settling_is_counted_once() {
     }
     let outcomes = ["acked", "buried", "lost", "released", "retried", "died", "unknown"]
         .map(|outcome| count(&fixture, redeliver::metrics::SETTLES, outcome));
-    assert_eq!(outcomes, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(outcomes, [1, 1, 1, 1, 1, 1, 0]);
 }
 
 #[tokio::test]
 async fn a_worker_tells_how_long_its_handlers_ran_and_its_poller_what_it_moved_and_how_late() {
     let fixture = metered(Policy::default().backoff(Backoff::None)).await;
     let name = fixture.queue.name().clone();
-    let of = |metric: &str| value(&told(), &format!("{metric}{{queue=\"{name}\"}}"));
+    let line = |metric: &str| format!("{metric}{{queue=\"{name}\"}}");
+    let of = |metric: &str| value::<f64>(&told(), &line(metric));
+    let whole = |metric: &str| value::<u64>(&told(), &line(metric));
     let acked = || count(&fixture, redeliver::metrics::SETTLES, "acked");
     let stop = CancellationToken::new();
     let worker = Worker::new(fixture.queue.clone(), async |_: Raw, _: Context| Outcome::Ack);
     let worker = tokio::spawn(worker.run(stop.clone().cancelled_owned()));
     until("a pass", || of(redeliver::metrics::LAST_PASS).is_some()).await;
     // On a slow machine a message may be due before the poller has heard of it.
-    let mut pushed = 0.0;
-    while of("redeliver_lateness_seconds_count") < Some(1.0) {
+    let mut pushed = 0;
+    while whole("redeliver_lateness_seconds_count") < Some(1) {
         let later = Message::new(Raw::from("x")).delay(Duration::from_millis(200));
         fixture.queue.push(later).await.unwrap();
-        pushed += 1.0;
+        pushed += 1;
         until("an ack", || acked() >= pushed).await;
     }
     stop.cancel();
     worker.await.unwrap().unwrap();
     assert_eq!(count(&fixture, redeliver::metrics::MOVED, "promoted"), pushed);
-    assert_eq!(of("redeliver_handler_seconds_count"), Some(pushed));
+    assert_eq!(whole("redeliver_handler_seconds_count"), Some(pushed));
     assert!(of("redeliver_lateness_seconds_sum").unwrap() < 60.0);
     // By two clocks of one host.
     let now = f64::from(u32::try_from(fixture.now_us() / 1_000_000).unwrap());
     assert!((of(redeliver::metrics::LAST_PASS).unwrap() - now).abs() < 60.0);
     let text = told();
     for line in ["batch_messages_count{verb=\"ack\"}", "call_seconds_count{verb=\"claim\"}"] {
-        assert!(value(&text, &format!("redeliver_{line}")).unwrap() >= 1.0, "{text}");
+        assert!(value::<u64>(&text, &format!("redeliver_{line}")).unwrap() >= 1, "{text}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use tokio::time::timeout;
 
 use super::exporter;
@@ -26,7 +26,7 @@ impl Memory {
     /// Looks, and records what it saw.
     pub(super) async fn look(&mut self) {
         let looked = timeout(PATIENCE, self.ask()).await;
-        match looked.context("the server does not answer").flatten() {
+        match looked.unwrap_or_else(|_| Err(anyhow!("the server does not answer"))) {
             Ok(Some(info)) => {
                 let bytes = |name: &str| info.get(name).and_then(|bytes| bytes.parse().ok());
                 if let (Some(used), Some(limit)) = (bytes("used_memory"), bytes("maxmemory")) {
