@@ -88,10 +88,11 @@ const BUGS: &[Bug] = &[
     ),
     // Only the state after a refusal tells.
     (
-        "retry writes before it validates",
-        "retry",
-        "local ready, scheduled, dead, lines",
-        "remove(PENDING, kept)\nlocal ready, scheduled, dead, lines",
+        "extend writes before it validates",
+        "extend",
+        "    last_lease, deadline = lease, digits(at)\n  end\n",
+        "    last_lease, deadline = lease, digits(at)\n  end\n  \
+         if held[i] then call('ZADD', PENDING, 'XX', 'GT', deadline, id) end\n",
     ),
     ("one trimmed too many", "trim", "math.min(beyond, limit) - 1", "math.min(beyond, limit)"),
     ("one kept too few", "trim", "size.dead - entries", "size.dead - entries + 1"),

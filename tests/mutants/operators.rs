@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(changed("a ~= b"), ["a «~= → ==» b"]);
         assert_eq!(
             changed("a and not b"),
-            ["a «and → or» b".replace("b", "not b"), "a and «not  → »b".to_owned()]
+            ["a «and → or» b".replace('b', "not b"), "a and «not  → »b".to_owned()]
         );
         assert_eq!(changed("a - b"), ["a «- → +» b"]);
         assert_eq!(changed("f(-b)"), ["f(«- → »b)"]);

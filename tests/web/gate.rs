@@ -45,11 +45,11 @@ async fn an_action_from_elsewhere_is_refused_and_changes_nothing() {
 async fn nothing_is_changed_by_get_or_by_a_form() {
     let (site, placed) = Site::new(&[]).await;
     let [host, origin] = site.ours();
-    let actions = ["/pause", "/resume", "/dead/redrive", "/dead/purge"];
+    let actions = ["/pause", "/resume", "/dead/redrive", "/redrive/pause", "/dead/purge"];
     for path in actions.map(|action| site.path(action)) {
         assert_eq!(site.get(&path).status, 405, "{path}");
     }
-    assert_eq!(site.get("/api/tasks/1/cancel").status, 405);
+    assert_eq!(site.get("/api/purges/1/cancel").status, 405);
     let message = site.path(&format!("/messages/{}", placed.dead));
     let head = format!(
         "POST {message} HTTP/1.0\r\n{host}\r\n{origin}\r\nX-Redeliver: 1\r\n\

@@ -201,8 +201,8 @@ fn drive(
     };
     let id = redrive.task().id;
     watched.note_redrive(redrive.task());
-    let began = format!("task {id} began");
-    app.audit.note(Action { peer, verb, queue: &name, subject: &subject, outcome: &began });
+    let outcome = format!("task {id} began");
+    app.audit.note(Action { peer, verb, queue: &name, subject: &subject, outcome: &outcome });
     refresh(app);
     let app = Arc::clone(app);
     app.pollers.clone().spawn(async move {
