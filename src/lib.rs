@@ -3,6 +3,8 @@
 //! # Cargo features
 //!
 //! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
+//! - `embedded` (with `cli`): `embedded`, an engine in this process that runs the same scripts, and
+//!   `testing`, a queue in memory for your tests.
 
 mod agents;
 mod attempt;
@@ -17,6 +19,8 @@ mod damage;
 mod dead_letters;
 mod delivery;
 mod drive;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 #[cfg(test)]
 mod fuzz;
@@ -42,6 +46,8 @@ mod snapshot;
 mod store;
 mod sweep;
 mod task;
+#[cfg(feature = "embedded")]
+pub mod testing;
 mod waiter;
 mod worker;
 
