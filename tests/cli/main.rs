@@ -4,10 +4,12 @@
 
 mod commands;
 mod demo;
+mod embedded;
 mod fixture;
 mod private_server;
 mod redrive;
 mod round_trip;
 #[path = "../ops/under_test.rs"]
+#[expect(dead_code, reason = "the verbs' tests use the rest of it")]
 mod under_test;
 mod work;

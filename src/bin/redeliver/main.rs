@@ -8,6 +8,7 @@ mod counts;
 mod dead;
 mod demo;
 mod doctor;
+mod engine;
 mod exec;
 mod exit_code;
 #[cfg(test)]
@@ -82,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Resume(args) => queues::resume(global, &args).await,
         Command::Bench(args) => bench::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
+        Command::Engine(args) => engine::run(&args).await,
         Command::DemoWorker(args) => demo::worker::run(global, args).await,
     }
 }
