@@ -130,7 +130,14 @@ pub(crate) fn pause(tries: u32) -> Duration {
 /// Knows where the server is, and makes connections to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    client: Client,
+    target: Target,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
+    Server(Client),
+    #[cfg(feature = "embedded")]
+    Engine(crate::embedded::Engine),
 }
 
 impl Connector {
@@ -149,17 +156,30 @@ impl Connector {
         let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-        Ok(Self { client: Client::open(info).map_err(|_| refused())? })
+        Ok(Self { target: Target::Server(Client::open(info).map_err(|_| refused())?) })
+    }
+
+    #[cfg(feature = "embedded")]
+    pub(crate) fn embedded(engine: crate::embedded::Engine) -> Self {
+        Self { target: Target::Engine(engine) }
     }
 
     /// Host and port, or the socket's path; never the password.
     pub(crate) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+        match &self.target {
+            Target::Server(client) => client.get_connection_info().addr().to_string(),
+            #[cfg(feature = "embedded")]
+            Target::Engine(_) => "embedded".into(),
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn password(&self) -> Option<&str> {
-        self.client.get_connection_info().redis_settings().password()
+        match &self.target {
+            Target::Server(client) => client.get_connection_info().redis_settings().password(),
+            #[cfg(feature = "embedded")]
+            Target::Engine(_) => None,
+        }
     }
 
     /// A connection for short commands.
@@ -176,7 +196,13 @@ impl Connector {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(response);
-        let opened = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let opened = match &self.target {
+            Target::Server(client) => {
+                client.get_multiplexed_async_connection_with_config(&config).await
+            }
+            #[cfg(feature = "embedded")]
+            Target::Engine(engine) => piped(engine, config).await,
+        };
         metrics::connected(if opened.is_ok() { "made" } else { "failed" });
         // Nothing was sent yet, so no failure to connect is ambiguous.
         opened.map_err(|error| match Fault::of(&error) {
@@ -184,6 +210,19 @@ impl Connector {
             fault => fault,
         })
     }
+}
+
+/// A connection through a pipe within the process.
+#[cfg(feature = "embedded")]
+async fn piped(
+    engine: &crate::embedded::Engine,
+    config: redis::AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, RedisError> {
+    let settings = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
+    let opened = MultiplexedConnection::new_with_config(&settings, engine.pipe()?, config).await;
+    let (connection, driver) = opened?;
+    tokio::spawn(driver);
+    Ok(connection)
 }
 
 /// One shared connection that is made anew when it is of no more use.

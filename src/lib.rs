@@ -8,6 +8,8 @@
 //! - `otel`: messages carry the trace that they were pushed in, as `traceparent` and `tracestate` among
 //!   their headers, by the propagator that the application has installed for OpenTelemetry. The first
 //!   attempt goes on with it; later ones have a link to it.
+//! - `embedded` (with `cli`): `embedded`, an engine in this process that runs the same scripts, and
+//!   `testing`, a queue in memory for your tests.
 
 mod agents;
 mod attempt;
@@ -22,6 +24,8 @@ mod damage;
 mod dead_letters;
 mod delivery;
 mod drive;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 #[cfg(test)]
 mod fuzz;
@@ -56,6 +60,8 @@ mod spans;
 mod store;
 mod sweep;
 mod task;
+#[cfg(feature = "embedded")]
+pub mod testing;
 mod waiter;
 mod worker;
 

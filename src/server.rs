@@ -54,6 +54,13 @@ impl Server {
         Ok(Self { link, prefix: DEFAULT_PREFIX.into() })
     }
 
+    /// An engine in this process instead of a server.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(engine: &crate::embedded::Engine) -> Self {
+        let connector = Connector::embedded(engine.clone());
+        Self { link: Arc::new(Link::new(connector)), prefix: DEFAULT_PREFIX.into() }
+    }
+
     /// Puts all keys under another prefix than `rd`.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self> {
         validate_prefix(prefix)?;

@@ -104,7 +104,12 @@ impl Site {
 
     /// A process that holds the private server until it is told to end; it returns when it is up.
     pub(crate) fn holder(&self, queue: &str) -> Holder {
-        let mut child = self.command(&["poll", queue]).spawn().unwrap();
+        self.held(&mut self.command(&["poll", queue]))
+    }
+
+    /// The same for any command that polls.
+    pub(crate) fn held(&self, command: &mut Command) -> Holder {
+        let mut child = command.spawn().unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
         assert!(told.any(|line| line.unwrap().contains("polling")));
         assert!(self.is_up());
@@ -192,8 +197,8 @@ impl Drop for Holder {
 }
 
 fn server_under_test() -> PathBuf {
-    let program = under_test::program();
-    let found = Command::new("sh").args(["-c", "command -v \"$0\"", &program]).output().unwrap();
+    let program = &under_test::program()[0];
+    let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output().unwrap();
     assert!(found.status.success(), "there is no {program}");
     std::path::absolute(String::from_utf8(found.stdout).unwrap().trim_end()).unwrap()
 }

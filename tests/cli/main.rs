@@ -6,6 +6,7 @@ mod bulk;
 mod commands;
 mod config;
 mod demo;
+mod embedded;
 mod fixture;
 mod live;
 mod messages;
@@ -15,5 +16,6 @@ mod redrive;
 mod round_trip;
 mod transfer;
 #[path = "../ops/under_test.rs"]
+#[expect(dead_code, reason = "the verbs' tests use the rest of it")]
 mod under_test;
 mod work;

@@ -56,7 +56,7 @@ impl TestServer {
         Command::new("sh")
             .args(["-c", script])
             .arg(dir)
-            .arg(under_test::program())
+            .args(under_test::program())
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(socket)
             .arg("--dir")

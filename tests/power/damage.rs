@@ -17,7 +17,7 @@ const PLACES: usize = 5;
 /// count as one that had started.
 fn start(server: &TestServer) -> (Option<i32>, String) {
     let mut command = Command::new("timeout");
-    command.arg("10").arg(under_test::program()).args(["--port", "0", "--save", "", "--dir"]);
+    command.arg("10").args(under_test::program()).args(["--port", "0", "--save", "", "--dir"]);
     command.arg(server.dir()).args(["--appendonly", "yes", "--unixsocket"]);
     let ended = command.arg(server.dir().join("s")).output().unwrap();
     (ended.status.code(), String::from_utf8(ended.stdout).unwrap())

@@ -13,6 +13,7 @@ use crate::dead::DeadCommand;
 use crate::demo::DemoArgs;
 use crate::demo::worker::DemoWorkerArgs;
 use crate::doctor::DoctorArgs;
+use crate::engine::EngineArgs;
 use crate::events::EventsArgs;
 use crate::exit_code;
 use crate::manual::{CompletionsArgs, ManArgs};
@@ -20,6 +21,7 @@ use crate::msg::MsgCommand;
 use crate::msg::cancel::{self, CancelArgs};
 use crate::msg::list::PeekArgs;
 use crate::output::Format;
+use crate::private::EngineChoice;
 use crate::push::PushArgs;
 use crate::queue::QueueCommand;
 use crate::queue::whole::DestroyArgs;
@@ -51,6 +53,9 @@ pub(crate) struct Global {
     /// It takes `redis://[user:password@]host[:port][/db]` or `unix:///path`.
     #[arg(long, global = true, env = "REDELIVER_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
+    /// What runs the queues where no URL is given.
+    #[arg(long, global = true, value_enum, default_value_t, env = "REDELIVER_ENGINE")]
+    pub(crate) engine: EngineChoice,
     /// Puts all keys under this prefix.
     #[arg(
         long,
@@ -186,6 +191,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Shows in a few seconds that nothing is lost when a worker is killed.
     Demo(DemoArgs),
+    /// Runs the embedded engine as a process of its own, until it is interrupted.
+    Engine(EngineArgs),
     /// Works for the demo.
     #[command(hide = true)]
     DemoWorker(DemoWorkerArgs),

@@ -32,8 +32,9 @@ Exit codes:
   5  Refused: it would hit everything or somebody else's work, and neither --all, --yes nor
      --attempt was given.
 
-Without --url a private server is started from valkey-server or redis-server on the PATH. Processes
-with the same data directory share it, and it ends with the last of them.";
+Without --url a private server is started from valkey-server or redis-server on the PATH, or else
+the embedded engine. Processes with the same data directory share it, and it ends with the last of
+them. In production name a Redis or Valkey server with --url.";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -11,6 +11,7 @@ mod counts;
 mod dead;
 mod demo;
 mod doctor;
+mod engine;
 mod events;
 mod exec;
 mod exit_code;
@@ -113,6 +114,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Resume(args) => queue::whole::resume(global, &args).await,
         Command::Bench(args) => bench::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
+        Command::Engine(args) => engine::run(&args).await,
         Command::DemoWorker(args) => demo::worker::run(global, args).await,
     }
 }

@@ -33,6 +33,9 @@ const RECHECK: Duration = Duration::from_millis(10);
 const TOKEN_AGAIN: Duration = Duration::from_millis(500);
 /// A server that ends this often at its start will not come up.
 const MAX_STARTS: u32 = 3;
+/// Everything here works without a PATH.
+const SHELL: &str = "/bin/sh";
+const EMBEDDED: &str = "embedded";
 /// Unix sockets take 104 to 108 bytes of path.
 const MAX_SOCKET_PATH: usize = 100;
 const LOG_SHOWN: usize = 800;
@@ -50,7 +53,7 @@ exec 9<&0 </dev/null
   kill -TERM "$server"
 } &
 wait "$server"
-rm -f "$socket"
+command -p rm -f "$socket"
 kill -KILL 0
 "#;
 
@@ -66,19 +69,26 @@ pub(crate) struct Private {
 
 impl fmt::Display for Private {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Engine { name, version, .. } = &self.engine;
-        let dir = self.dir.display();
+        let Engine { version, .. } = &self.engine;
+        let (title, dir) = (self.engine.title(), self.dir.display());
         write!(
             f,
-            "private {name}-server {version}, data in {dir}, append-only file synced every second"
-        )
+            "private {title} {version}, data in {dir}, append-only file synced every second"
+        )?;
+        if self.engine.is_embedded() {
+            write!(
+                f,
+                "; for a first look and for tests: production means Redis or Valkey by --url"
+            )?;
+        }
+        Ok(())
     }
 }
 
 impl Private {
     /// Attaches to the private server, and starts it if it does not run.
-    pub(crate) async fn share(data_dir: Option<&Path>) -> Result<Self> {
-        let engine = Engine::find()?;
+    pub(crate) async fn share(data_dir: Option<&Path>, choice: EngineChoice) -> Result<Self> {
+        let engine = Engine::find(choice)?;
         let prepared = Self::prepare(engine, data_dir);
         let mut private = prepared.context("the private server's data directory")?;
         private.join().await?;
@@ -201,9 +211,10 @@ impl Private {
         fs::remove_dir_all(&held)?;
         make_private(&held)?;
         let log = File::create(self.dir.join("server.log"))?;
-        let mut command = tokio::process::Command::new("sh");
+        let mut command = tokio::process::Command::new(SHELL);
         command.arg("-c").arg(SUPERVISOR).arg(&self.dir).arg(&self.socket);
-        command.arg(&self.engine.program).args(["--port", "0", "--unixsocket"]);
+        command.arg(&self.engine.program).args(self.engine.arguments);
+        command.args(["--port", "0", "--unixsocket"]);
         command.arg(&self.socket).args(["--unixsocketperm", "700", "--dir"]);
         command.arg(&self.dir).args(["--appendonly", "yes", "--appendfsync", "everysec"]);
         command.args(["--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]);
@@ -216,9 +227,9 @@ impl Private {
         let path = self.dir.join("server.log");
         let log = fs::read_to_string(&path).unwrap_or_default();
         let shown = log.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
-        let engine = &self.engine.name;
         let message = format!(
-            "the private {engine}-server {how}; {} ends with:\n{}",
+            "the private {} {how}; {} ends with:\n{}",
+            self.engine.title(),
             path.display(),
             log[shown..].trim()
         );
@@ -226,19 +237,44 @@ impl Private {
     }
 }
 
+/// What runs the queues of commands that name no server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// A server that is installed, or else the embedded engine.
+    #[default]
+    Auto,
+    /// `valkey-server` or `redis-server` from the PATH.
+    Server,
+    /// The engine that this program carries.
+    Embedded,
+}
+
 /// The server program that was found.
 #[derive(Debug)]
 struct Engine {
     program: PathBuf,
-    /// `valkey` or `redis`: what it says it is, whatever its file is called.
+    /// What stands before the settings on its command line.
+    arguments: &'static [&'static str],
+    /// `valkey`, `redis` or `embedded`: what it says it is, whatever its file is called.
     name: &'static str,
     version: String,
 }
 
 impl Engine {
-    fn find() -> Result<Self> {
-        let mut programs = ["valkey-server", "redis-server"].into_iter();
-        let program = programs.find_map(|name| which::which(name).ok()).ok_or_else(|| {
+    fn find(choice: EngineChoice) -> Result<Self> {
+        let installed = ["valkey-server", "redis-server"]
+            .into_iter()
+            .filter(|_| choice != EngineChoice::Embedded)
+            .find_map(|name| which::which(name).ok());
+        if installed.is_none() && choice != EngineChoice::Server {
+            return Ok(Self {
+                program: std::env::current_exe()?,
+                arguments: &["engine"],
+                name: EMBEDDED,
+                version: env!("CARGO_PKG_VERSION").into(),
+            });
+        }
+        let program = installed.ok_or_else(|| {
             let hint = "there is neither valkey-server nor redis-server on the PATH: install one \
                 (Debian: apt-get install -y redis-server, macOS: brew install valkey), \
                 or name a server with --url";
@@ -248,7 +284,16 @@ impl Engine {
         let told = String::from_utf8_lossy(&told);
         let version = told.split_whitespace().find_map(|word| word.strip_prefix("v="));
         let name = if told.starts_with("Valkey") { "valkey" } else { "redis" };
-        Ok(Self { version: version.unwrap_or("0").to_owned(), program, name })
+        let version = version.unwrap_or("0").to_owned();
+        Ok(Self { program, arguments: &[], name, version })
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.name == EMBEDDED
+    }
+
+    fn title(&self) -> String {
+        if self.is_embedded() { "embedded engine".into() } else { format!("{}-server", self.name) }
     }
 
     fn major(&self) -> &str {
@@ -277,7 +322,9 @@ fn make_fifo(path: &Path) -> Result<()> {
     if is_fifo() {
         return Ok(());
     }
-    let made = Command::new("mkfifo").arg(path).stderr(Stdio::null()).status()?;
+    let mut shell = Command::new(SHELL);
+    shell.args(["-c", "command -p mkfifo \"$0\""]).arg(path).stderr(Stdio::null());
+    let made = shell.status()?;
     anyhow::ensure!(made.success() || is_fifo(), "{} cannot be made", path.display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The server that a command talks to: the given one, or a private one.
+//! The server that a command talks to: the given one, or a private one, or the embedded engine.
 
 use anyhow::Result;
 use redeliver::{Policy, Queue, QueueName, Raw, Server};
@@ -23,7 +23,7 @@ impl Session {
         let (url, private) = if let Some(url) = global.url() {
             (url.to_owned(), None)
         } else {
-            let private = Private::share(global.data_dir.as_deref()).await?;
+            let private = Private::share(global.data_dir.as_deref(), global.engine).await?;
             if !global.quiet {
                 output::note(&private.to_string());
             }

@@ -27,10 +27,12 @@ impl Probe {
         let mut probe = Self { connection, started, server_us_at_start: 0, server: String::new() };
         probe.set_clock().await?;
         let version = probe.info("server", "redis_version").await?;
-        probe.server = match probe.info("server", "valkey_version").await {
-            Ok(valkey) => format!("Valkey {valkey}"),
-            Err(_) => format!("Redis {version}"),
-        };
+        probe.server = format!("Redis {version}");
+        for (name, field) in [("Valkey", "valkey_version"), ("embedded", "redeliver_version")] {
+            if let Ok(own) = probe.info("server", field).await {
+                probe.server = format!("{name} {own}");
+            }
+        }
         Ok(probe)
     }
 

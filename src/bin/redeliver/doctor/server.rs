@@ -60,6 +60,10 @@ fn parts(version: &str) -> [u32; 3] {
 }
 
 fn version(info: &Info) -> Finding {
+    if let Some(own) = info.get("redeliver_version") {
+        let says = format!("embedded engine {own}, for a first look and for tests");
+        return warn("version", says, "in production use Redis or Valkey, by --url");
+    }
     let valkey = info.get("valkey_version").map(|version| ("Valkey", version.as_str()));
     let redis = info.get("redis_version").map(|version| ("Redis", version.as_str()));
     let Some((name, text)) = valkey.or(redis) else {

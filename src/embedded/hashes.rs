@@ -1,0 +1,93 @@
+//! Commands on hashes.
+
+use super::commands::arity;
+use super::db::{Db, cursor, int, page, page_size};
+use super::keyspace::{self, Hash};
+use super::reply::{Blob, Fault, Outcome, Reply};
+
+fn read<'a>(db: &'a Db, key: &[u8]) -> Result<Option<&'a Hash>, Fault> {
+    db.keyspace.read(key)
+}
+
+fn field<'a>(db: &'a Db, words: &[&[u8]]) -> Result<Option<&'a Blob>, Fault> {
+    Ok(read(db, words[0])?.and_then(|hash| hash.fields.get(words[1])))
+}
+
+pub(super) fn set(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    if words.len().is_multiple_of(2) {
+        return Err(arity("hset"));
+    }
+    let set = |hash: &mut Hash| {
+        words[1..].chunks_exact(2).filter(|pair| hash.set(pair[0], pair[1])).count()
+    };
+    let made = db.keyspace.edit(words[0], set)?;
+    db.touch();
+    Ok(Reply::count(made))
+}
+
+pub(super) fn set_new(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    if field(db, words)?.is_some() {
+        return Ok(Reply::Int(0));
+    }
+    set(db, words)
+}
+
+pub(super) fn get(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    Ok(Reply::found(field(db, words)?))
+}
+
+pub(super) fn get_many(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let hash = read(db, words[0])?;
+    let found = |field: &&[u8]| Reply::found(hash.and_then(|hash| hash.fields.get(*field)));
+    Ok(Reply::Array(words[1..].iter().map(found).collect()))
+}
+
+pub(super) fn get_all(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let fields = read(db, words[0])?.map_or_else(Vec::new, |hash| {
+        let pairs = hash.fields.iter().flat_map(|(field, value)| [field, value]);
+        pairs.cloned().map(Reply::Bulk).collect()
+    });
+    Ok(Reply::Map(fields))
+}
+
+pub(super) fn keys(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let keys = read(db, words[0])?
+        .map_or_else(Vec::new, |hash| hash.fields.keys().cloned().map(Reply::Bulk).collect());
+    Ok(Reply::Array(keys))
+}
+
+pub(super) fn del(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let remove = |hash: &mut Hash| words[1..].iter().filter(|field| hash.remove(field)).count();
+    let removed = db.keyspace.edit(words[0], remove)?;
+    if removed > 0 {
+        db.touch();
+    }
+    Ok(Reply::count(removed))
+}
+
+pub(super) fn len(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    Ok(Reply::count(read(db, words[0])?.map_or(0, |hash| hash.fields.len())))
+}
+
+pub(super) fn exists(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    Ok(Reply::Int(i64::from(field(db, words)?.is_some())))
+}
+
+pub(super) fn incr_by(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let by = int(words[2])?;
+    let known = field(db, words)?.map_or(Ok(0), |value| int(value));
+    let known = known.map_err(|_| Fault::from("ERR hash value is not an integer"))?;
+    let sum = known.checked_add(by);
+    let sum = sum.ok_or(Fault::from("ERR increment or decrement would overflow"))?;
+    set(db, &[words[0], words[1], sum.to_string().as_bytes()])?;
+    Ok(Reply::Int(sum))
+}
+
+pub(super) fn scan(db: &mut Db, words: &[&[u8]]) -> Outcome {
+    let from = cursor(words[1])?;
+    let Some(hash) = read(db, words[0])? else { return Ok(page(0, Vec::new())) };
+    let count = page_size(&words[2..])?;
+    let (next, entries) = keyspace::scan(&hash.fields, from, count, db.options.whole_hash);
+    let pairs = entries.flat_map(|(field, value)| [field, value]).cloned().map(Reply::Bulk);
+    Ok(page(next, pairs.collect()))
+}

@@ -1,0 +1,216 @@
+//! What an engine is told at its start, under the names that the servers use.
+
+use std::path::PathBuf;
+
+use super::db::Clock;
+use crate::error::{Error, Result};
+
+/// How often the append-only file is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Fsync {
+    /// Before each reply.
+    Always,
+    #[default]
+    EverySecond,
+    /// Whenever the system likes to.
+    No,
+}
+
+/// Settings, of the same names and meanings as the servers'. By default there is no socket, no file,
+/// and no limit.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) socket: Option<PathBuf>,
+    pub(super) socket_mode: u32,
+    pub(super) port: u16,
+    pub(super) dir: PathBuf,
+    pub(super) appendonly: bool,
+    pub(super) fsync: Fsync,
+    pub(super) maxmemory: usize,
+    /// Up to so many entries come in one page of a scan.
+    pub(super) whole_hash: usize,
+    pub(super) whole_zset: usize,
+    pub(super) clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            socket_mode: 0o700,
+            port: 0,
+            dir: PathBuf::from("."),
+            appendonly: false,
+            fsync: Fsync::default(),
+            maxmemory: 0,
+            whole_hash: 128,
+            whole_zset: 128,
+            clock: Clock::default(),
+        }
+    }
+}
+
+/// What can be asked for by `CONFIG GET`.
+pub(super) const NAMES: [&str; 13] = [
+    "appendfsync",
+    "appendonly",
+    "daemonize",
+    "dir",
+    "hash-max-listpack-entries",
+    "maxmemory",
+    "maxmemory-policy",
+    "min-replicas-to-write",
+    "port",
+    "save",
+    "unixsocket",
+    "unixsocketperm",
+    "zset-max-listpack-entries",
+];
+/// What can be changed while the engine runs.
+pub(super) const CHANGEABLE: [&str; 7] = [
+    "appendfsync",
+    "hash-max-listpack-entries",
+    "maxmemory",
+    "maxmemory-policy",
+    "min-replicas-to-write",
+    "save",
+    "zset-max-listpack-entries",
+];
+
+impl Options {
+    /// Settings as the servers take them on their command line: `--unixsocket PATH --dir DIR
+    /// --appendonly yes`, and so on.
+    ///
+    /// ```
+    /// let options = redeliver::embedded::Options::from_args(["--maxmemory", "100mb"]);
+    /// assert!(options.is_ok());
+    /// assert!(redeliver::embedded::Options::from_args(["--cluster-enabled", "yes"]).is_err());
+    /// ```
+    pub fn from_args<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.into_iter();
+        while let Some(name) = args.next() {
+            let value = args.next();
+            let value = value.as_ref().map_or("", AsRef::as_ref);
+            options.set(name.as_ref().trim_start_matches('-'), value)?;
+        }
+        Ok(options)
+    }
+
+    /// The same under another clock.
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let name = name.to_ascii_lowercase();
+        let limit = || format!("it is not what {name} takes here");
+        let refused = || Error::invalid("engine setting", value, limit());
+        let number = || value.parse().map_err(|_| refused());
+        match name.as_str() {
+            "unixsocket" => self.socket = (!value.is_empty()).then(|| value.into()),
+            "unixsocketperm" => {
+                self.socket_mode = u32::from_str_radix(value, 8).map_err(|_| refused())?;
+            }
+            "port" => self.port = value.parse().map_err(|_| refused())?,
+            "dir" => self.dir = value.into(),
+            "appendonly" => self.appendonly = yes(value).ok_or_else(refused)?,
+            "appendfsync" => {
+                self.fsync = match value {
+                    "always" => Fsync::Always,
+                    "everysec" => Fsync::EverySecond,
+                    "no" => Fsync::No,
+                    _ => return Err(refused()),
+                }
+            }
+            "maxmemory" => self.maxmemory = bytes(value).ok_or_else(refused)?,
+            "hash-max-listpack-entries" => self.whole_hash = number()?,
+            "zset-max-listpack-entries" => self.whole_zset = number()?,
+            _ if fixed(&name).is_some_and(|only| only.eq_ignore_ascii_case(value)) => {}
+            _ if fixed(&name).is_some() => return Err(refused()),
+            _ => return Err(Error::invalid("engine setting", &name, "the engine has no such one")),
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "unixsocket" => {
+                self.socket.as_ref().map_or(String::new(), |path| path.display().to_string())
+            }
+            "unixsocketperm" => format!("{:o}", self.socket_mode),
+            "port" => self.port.to_string(),
+            "dir" => self.dir.display().to_string(),
+            "appendonly" => if self.appendonly { "yes" } else { "no" }.into(),
+            "appendfsync" => match self.fsync {
+                Fsync::Always => "always",
+                Fsync::EverySecond => "everysec",
+                Fsync::No => "no",
+            }
+            .into(),
+            "maxmemory" => self.maxmemory.to_string(),
+            "hash-max-listpack-entries" => self.whole_hash.to_string(),
+            "zset-max-listpack-entries" => self.whole_zset.to_string(),
+            name => fixed(name)?.to_owned(),
+        })
+    }
+}
+
+/// Settings that have one value here.
+fn fixed(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "daemonize" => "no",
+        "maxmemory-policy" => "noeviction",
+        "min-replicas-to-write" => "0",
+        "save" => "",
+        _ => return None,
+    })
+}
+
+fn yes(value: &str) -> Option<bool> {
+    match value {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number of bytes, with a unit or without.
+fn bytes(value: &str) -> Option<usize> {
+    let lower = value.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_is_set() {
+        let mut options = Options::default();
+        for name in NAMES {
+            let told = options.get(name).unwrap();
+            options.set(name, &told).unwrap();
+            assert_eq!(options.get(name).unwrap(), told, "{name}");
+        }
+        assert!(CHANGEABLE.iter().all(|name| NAMES.contains(name)));
+        options.set("MaxMemory", "2kb").unwrap();
+        assert_eq!(options.maxmemory, 2048);
+        for (name, value) in
+            [("maxmemory", "2x"), ("save", "60 1"), ("daemonize", "yes"), ("x", "y")]
+        {
+            assert!(options.set(name, value).is_err(), "{name} {value}");
+        }
+    }
+}

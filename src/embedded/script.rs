@@ -1,0 +1,327 @@
+//! The scripts: each is compiled once, and runs in a world of its own making.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mlua::{Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
+use sha1_smol::Sha1;
+
+use super::db::{Caller, Db, FULL, int};
+use super::reply::{Fault, Outcome, Reply, shown};
+
+const SANDBOX: &str = include_str!("sandbox.lua");
+/// What error messages call a script.
+const CHUNK: &str = "@user_script";
+/// A reply that is nested more deeply is refused.
+const MAX_DEPTH: usize = 32;
+/// The deepest look for the line that raised an error.
+const MAX_LEVELS: usize = 32;
+
+struct Script {
+    function: Function,
+    writes: bool,
+    allow_oom: bool,
+    /// Scripts without a first line of flags are checked command by command.
+    flagged: bool,
+}
+
+pub(super) struct Scripts {
+    lua: Lua,
+    db: Rc<RefCell<Db>>,
+    caller: Rc<Cell<Caller>>,
+    world: Table,
+    run: Function,
+    known: RefCell<HashMap<String, Rc<Script>>>,
+    names: [LuaString; 2],
+}
+
+impl Scripts {
+    pub(super) fn new(db: Rc<RefCell<Db>>) -> mlua::Result<Self> {
+        let options = LuaOptions::new().catch_rust_panics(false);
+        let lua = Lua::new_with(StdLib::STRING | StdLib::TABLE | StdLib::MATH, options)?;
+        let caller = Rc::new(Cell::new(Caller::Replay));
+        let commands = Commands { db: Rc::clone(&db), caller: Rc::clone(&caller) };
+        let quiet = commands.clone();
+        let call = lua.create_function(move |_, words: MultiValue| {
+            // A function of Lua would leave the line out where a script returns what this returns.
+            commands.run(&words).map_err(|fault| mlua::Error::external(Raised(fault)))
+        })?;
+        let quiet =
+            lua.create_function(move |_, words: MultiValue| Ok(Reply::of(quiet.run(&words))))?;
+        let sha1hex = lua.create_function(|_, text: LuaString| Ok(sha1(&text.as_bytes())))?;
+        let log = lua.create_function(|_, (_, text): (Value, LuaString)| {
+            tracing::info!(text = %text.display(), "a script says");
+            Ok(())
+        })?;
+        let told = lua.create_function(|lua, fault: Value| told(lua, &fault))?;
+        let sandbox = lua.load(SANDBOX).set_name("@sandbox");
+        let (world, run) = sandbox.call((call, quiet, sha1hex, log, told))?;
+        let names = [lua.create_string("err")?, lua.create_string("ok")?];
+        Ok(Self { lua, db, caller, world, run, known: RefCell::default(), names })
+    }
+
+    /// Compiles a script unless it is known, and answers its hash.
+    pub(super) fn load(&self, text: &[u8]) -> Result<String, Fault> {
+        let sha = sha1(text);
+        if !self.known.borrow().contains_key(&sha) {
+            let script = self.compile(text)?;
+            self.known.borrow_mut().insert(sha.clone(), Rc::new(script));
+        }
+        Ok(sha)
+    }
+
+    pub(super) fn knows(&self, sha: &[u8]) -> bool {
+        let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
+        self.known.borrow().contains_key(&sha)
+    }
+
+    pub(super) fn flush(&self) {
+        self.known.borrow_mut().clear();
+    }
+
+    fn compile(&self, text: &[u8]) -> Result<Script, Fault> {
+        let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let flagged = first.starts_with(b"#!");
+        let mut script = (true, false);
+        if flagged {
+            for flag in flags(&String::from_utf8_lossy(first))? {
+                match flag.as_str() {
+                    "no-writes" => script.0 = false,
+                    "allow-oom" => script.1 = true,
+                    "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
+                    flag => return Err(format!("ERR Unexpected flag in script: {flag}").into()),
+                }
+            }
+        }
+        // Lines are counted from the first one.
+        let body = if flagged { &text[first.len()..] } else { text };
+        let chunk = self.lua.load(body).set_name(CHUNK).set_mode(mlua::chunk::ChunkMode::Text);
+        let function =
+            chunk.set_environment(self.world.clone()).into_function().map_err(|error| {
+                let told = match &error {
+                    mlua::Error::SyntaxError { message, .. } => message.clone(),
+                    error => error.to_string(),
+                };
+                Fault::from(format!("ERR Error compiling script (new function): {told}"))
+            })?;
+        let (writes, allow_oom) = script;
+        Ok(Script { function, writes, allow_oom, flagged })
+    }
+
+    /// `EVAL` and `EVALSHA`, by what names the script.
+    pub(super) fn eval(&self, sha: &str, words: &[&[u8]]) -> Outcome {
+        let keys = usize::try_from(int(words[0])?)
+            .map_err(|_| Fault::from("ERR Number of keys can't be negative"))?;
+        let rest = &words[1..];
+        if keys > rest.len() {
+            return Err("ERR Number of keys can't be greater than number of args".into());
+        }
+        let script = self.known.borrow().get(sha).cloned();
+        let script =
+            script.ok_or(Fault::Borrowed("NOSCRIPT No matching script. Please use EVAL."))?;
+        self.admit(&script)?;
+        self.caller.set(Caller::Script { writes: script.writes, allow_oom: script.allow_oom });
+        self.db.borrow_mut().freeze();
+        let answer = self.run(&script.function, &rest[..keys], &rest[keys..]);
+        self.db.borrow_mut().thaw();
+        match answer {
+            Ok((true, value)) => self.reply(&value, 0),
+            Ok((false, Value::Table(told))) => Err(raised(&told, sha)),
+            Ok((false, _)) => Err("ERR the script failed".into()),
+            Err(error) => Err(format!("ERR {error}").into()),
+        }
+    }
+
+    fn admit(&self, script: &Script) -> Result<(), Fault> {
+        let db = self.db.borrow();
+        if !script.flagged || !script.writes {
+            return Ok(());
+        }
+        if !script.allow_oom && db.is_full() {
+            return Err(FULL);
+        }
+        db.refuses_writes().map_or(Ok(()), Err)
+    }
+
+    fn run(
+        &self,
+        function: &Function,
+        keys: &[&[u8]],
+        argv: &[&[u8]],
+    ) -> mlua::Result<(bool, Value)> {
+        self.world.raw_set("KEYS", self.strings(keys)?)?;
+        self.world.raw_set("ARGV", self.strings(argv)?)?;
+        self.run.call(function)
+    }
+
+    fn strings(&self, words: &[&[u8]]) -> mlua::Result<Table> {
+        self.lua.create_sequence_from(words.iter().map(LuaString::wrap))
+    }
+
+    /// What a script has returned, as a reply.
+    fn reply(&self, value: &Value, depth: usize) -> Outcome {
+        let failed = |error: mlua::Error| Fault::from(format!("ERR {error}"));
+        Ok(match value {
+            Value::String(text) => Reply::bulk(&text.as_bytes()),
+            Value::Integer(number) => Reply::Int(*number),
+            #[expect(clippy::cast_possible_truncation, reason = "so do the servers")]
+            Value::Number(number) => Reply::Int(*number as i64),
+            Value::Boolean(true) => Reply::Int(1),
+            Value::Table(table) => {
+                if depth > MAX_DEPTH {
+                    return Err("ERR reached lua stack limit".into());
+                }
+                let items = table.raw_len();
+                if items == 0 {
+                    let [err, ok] = &self.names;
+                    if let Value::String(text) = table.raw_get(err).map_err(failed)? {
+                        return Ok(Reply::Error(text.to_string_lossy().into()));
+                    }
+                    if let Value::String(text) = table.raw_get(ok).map_err(failed)? {
+                        return Ok(Reply::Status(text.to_string_lossy().into()));
+                    }
+                }
+                let mut replies = Vec::with_capacity(items);
+                for item in table.sequence_values::<Value>() {
+                    replies.push(self.reply(&item.map_err(failed)?, depth + 1)?);
+                }
+                Reply::Array(replies)
+            }
+            _ => Reply::Nil,
+        })
+    }
+}
+
+pub(super) fn sha1(text: &[u8]) -> String {
+    Sha1::from(text).digest().to_string()
+}
+
+/// The flags of `#!lua flags=a,b`.
+fn flags(first: &str) -> Result<Vec<String>, Fault> {
+    let mut words = first.split_whitespace();
+    let engine = words.next().unwrap_or_default();
+    if engine != "#!lua" {
+        return Err(format!("ERR Unexpected engine in script shebang: {}", &engine[2..]).into());
+    }
+    let mut flags = Vec::new();
+    for word in words {
+        let list = word.strip_prefix("flags=");
+        let list = list.ok_or_else(|| format!("ERR Unknown lua shebang option: {word}"))?;
+        flags.extend(list.split(',').filter(|flag| !flag.is_empty()).map(str::to_owned));
+    }
+    Ok(flags)
+}
+
+/// The line of the script that is running.
+fn line(lua: &Lua) -> Option<usize> {
+    (0..MAX_LEVELS).find_map(|level| {
+        lua.inspect_stack(level, |frame| {
+            let ours = frame.source().source.is_some_and(|source| source == CHUNK);
+            if ours { frame.current_line() } else { None }
+        })
+        .flatten()
+    })
+}
+
+fn raised(told: &Table, sha: &str) -> Fault {
+    let text = told.raw_get::<LuaString>("err");
+    let text = text.map_or("ERR unknown error".into(), |text| text.to_string_lossy());
+    match told.raw_get::<Option<usize>>("line") {
+        Ok(Some(line)) => format!("{text} script: {sha}, on {CHUNK}:{line}.").into(),
+        _ => text.into(),
+    }
+}
+
+/// An error of a command on its way through a script.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Raised(Fault);
+
+/// What a script has raised: its text, and the line.
+fn told(lua: &Lua, fault: &Value) -> mlua::Result<Table> {
+    let text = match fault {
+        Value::Table(table) => match table.raw_get::<Value>("err")? {
+            Value::String(text) => text.to_string_lossy(),
+            _ => "ERR unknown error".into(),
+        },
+        Value::Error(error) => {
+            let raised = error.chain().find_map(|cause| cause.downcast_ref::<Raised>());
+            raised.map_or_else(|| format!("ERR {error}"), ToString::to_string)
+        }
+        other => format!("ERR {}", other.to_string()?),
+    };
+    let told = lua.create_table()?;
+    told.raw_set("err", text)?;
+    told.raw_set("line", line(lua))?;
+    Ok(told)
+}
+
+/// The commands, as a script calls them.
+#[derive(Clone)]
+struct Commands {
+    db: Rc<RefCell<Db>>,
+    caller: Rc<Cell<Caller>>,
+}
+
+impl Commands {
+    fn run(&self, words: &MultiValue) -> Outcome {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::with_capacity(words.len());
+        for word in words {
+            match word {
+                Value::String(text) => bytes.extend_from_slice(&text.as_bytes()),
+                Value::Integer(number) => bytes.extend_from_slice(number.to_string().as_bytes()),
+                Value::Number(number) => bytes.extend_from_slice(shown(*number).as_bytes()),
+                _ => {
+                    let told = "ERR Lua redis lib command arguments must be strings or integers";
+                    return Err(told.into());
+                }
+            }
+            ends.push(bytes.len());
+        }
+        if ends.is_empty() {
+            return Err("ERR Please specify at least one argument for this redis lib call".into());
+        }
+        let mut start = 0;
+        let words: Vec<&[u8]> =
+            ends.into_iter().map(|end| &bytes[std::mem::replace(&mut start, end)..end]).collect();
+        self.db.borrow_mut().call(&words, self.caller.get()).map_err(in_script)
+    }
+}
+
+/// Some errors read differently within a script.
+fn in_script(fault: Fault) -> Fault {
+    if fault.starts_with("ERR unknown command") {
+        return "ERR Unknown Redis command called from script".into();
+    }
+    if fault.starts_with("ERR wrong number of arguments") {
+        return "ERR Wrong number of args calling Redis command from script".into();
+    }
+    fault
+}
+
+/// A reply as a script sees it.
+impl IntoLua for Reply {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        let field = |name: &str, text: &str| lua.create_table_from([(name, text)]);
+        match self {
+            Self::Nil => Ok(Value::Boolean(false)),
+            Self::Int(number) => Ok(Value::Integer(number)),
+            Self::Double(score) => shown(score).into_lua(lua),
+            Self::Bulk(bytes) => lua.create_string(bytes).map(Value::String),
+            Self::Text(text) => text.into_lua(lua),
+            Self::Status(text) => field("ok", &text).map(Value::Table),
+            Self::Error(text) => field("err", &text).map(Value::Table),
+            Self::Array(replies) | Self::Map(replies) => {
+                lua.create_sequence_from(replies).map(Value::Table)
+            }
+            Self::Scored(members) => {
+                let flat = members
+                    .into_iter()
+                    .flat_map(|(member, score)| [Self::Bulk(member), Self::Double(score)]);
+                lua.create_sequence_from(flat).map(Value::Table)
+            }
+        }
+    }
+}
