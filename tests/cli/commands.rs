@@ -30,9 +30,10 @@ fn a_server_that_is_not_there_is_told_by_exit_code_3() {
 }
 
 #[test]
-fn without_any_server_program_the_way_to_install_one_is_told() {
+fn whoever_wants_a_server_and_has_none_is_told_how_to_install_one() {
     let site = Site::new();
-    let run = finish(site.command(&["counts", "q"]).env("PATH", site.path()).spawn().unwrap());
+    let mut command = site.command(&["counts", "q", "--engine", "server"]);
+    let run = finish(command.env("PATH", site.path()).spawn().unwrap());
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("apt-get install -y redis-server"), "{run:?}");
 }
