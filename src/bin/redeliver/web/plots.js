@@ -10,11 +10,8 @@ const MAX_POINTS = 720;
 const FORECAST_EVERY = 5000;
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-/** The plotting library may come after us: nothing waits for it but plots. */
-const library = new Promise((resolve) => {
-  if (window.uPlot) resolve(window.uPlot);
-  else document.getElementById('uplot').addEventListener('load', () => resolve(window.uPlot));
-});
+/** The plotting library comes when there is something to plot: nothing else waits for it. */
+const library = import('/uplot.js').then((module) => module.default);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
