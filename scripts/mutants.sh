@@ -26,4 +26,4 @@ done
 export REDELIVER_MUTANTS_OF="${scripts[*]:-}"
 
 command -v redis-server >/dev/null || install_server redis-server
-cargo test --quiet --test mutants -- --ignored --nocapture
+cargo test --quiet --test mutants every_mutant -- --nocapture
