@@ -15,8 +15,7 @@ use crate::history::{Log, Trouble};
 
 /// 20 a second.
 const EVERY: Duration = Duration::from_millis(50);
-/// With more than that in ready a message waits for its turn, not for a wake-up: at the usual rate
-/// it is what comes in within that time.
+/// With more than that in ready a message waits for its turn, not for a wake-up.
 const BUSY: u64 = 100;
 
 /// What the samples showed.

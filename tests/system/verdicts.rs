@@ -306,7 +306,7 @@ fn what_a_killed_process_held_is_measured_from_the_end_of_its_lease() {
     };
     let told = |cases: u64, over: u64, excused: u64, ms: u64| {
         serde_json::json!({
-            "cases": cases, "over": over, "excused": excused,
+            "cases": cases, "over": over, "excused": excused, "queued": 0,
             "bound_ms": 100, "p99_ms": ms, "max_ms": ms,
         })
     };
@@ -318,4 +318,29 @@ fn what_a_killed_process_held_is_measured_from_the_end_of_its_lease() {
     let starved = |until| [Trouble::Starved { from: 2_450, until }];
     assert_eq!(figures(2_501, &starved(2_475)), (true, told(0, 0, 1, 0)));
     assert_eq!(figures(2_501, &starved(2_474)), (false, told(1, 1, 0, 101)));
+}
+
+#[test]
+fn whoever_waits_its_turn_in_a_list_that_moves_is_taken_over_in_time() {
+    // Others come in until one moment, and are claimed at these.
+    let queued = |until: u64, claims: &[u64]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut story = Story::confirmed().start(1, 1_100);
+        story.events.push(Event::Orphan { id: story.id, attempt: 1, deadline: 2_400 });
+        let mut events = story.start(2, 2_700).ack(2_710).events;
+        for claimed in claims {
+            let id = MessageId::generate();
+            events.push(Event::Push { id, at: until - 10, delay: 0, max: 3, hash: HASH });
+            events.push(Event::Pushed { id, by: until, answer: Answer::Done });
+            let mut other = Story { id, events: Vec::new() }.start(1, *claimed);
+            events.append(&mut other.events);
+        }
+        write(folder.path(), "a.ndjson", &events);
+        let takeovers = check(folder.path()).unwrap().takeovers.figures();
+        serde_json::to_value(takeovers).unwrap()["queued"] == 1
+    };
+    assert!(queued(2_500, &[2_550, 2_600, 2_650, 2_680]));
+    assert!(!queued(2_500, &[2_550, 2_600, 2_650, 2_660]), "others were through long before");
+    assert!(!queued(2_510, &[2_550, 2_600, 2_650, 2_700]), "it came in after its time");
+    assert!(!queued(2_500, &[2_550, 2_700]), "nothing moved for a while");
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use redeliver::MessageId;
 
 use super::judge::Story;
-use super::lateness::TAKEOVER_MS;
+use super::lateness::{TAKEOVER_MS, Takeover};
 use super::times::Times;
 use super::trouble::Troubles;
+use super::turns::Turns;
 use super::{Event, Verdict};
 
 /// So much is judged at a time, in about three times as much memory.
@@ -35,6 +36,9 @@ pub(crate) struct Summary {
     pub(crate) shown: Vec<(Verdict, MessageId)>,
     /// From the end of a killed holder's lease to the next claim.
     pub(crate) takeovers: Times,
+    /// Judged when it is known who was before them.
+    taken: Vec<Takeover>,
+    turns: Turns,
 }
 
 impl Summary {
@@ -46,6 +50,8 @@ impl Summary {
             verdicts: BTreeMap::new(),
             shown: Vec::new(),
             takeovers: Times::within(TAKEOVER_MS),
+            taken: Vec::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -61,7 +67,8 @@ impl Summary {
 
     fn judge(&mut self, id: MessageId, mut story: Story, troubles: &Troubles) {
         story.close();
-        story.takeovers(troubles, &mut self.takeovers);
+        self.taken.extend(story.takeovers());
+        story.turn().into_iter().for_each(|(by, claimed)| self.turns.note(by, claimed));
         let late = if story.is_late(troubles) { Verdict::Late } else { Verdict::Ok };
         let verdict = story.verdict().max(late);
         self.messages += 1;
@@ -70,6 +77,15 @@ impl Summary {
         if !verdict.is_allowed() && *count <= MAX_SHOWN as u64 {
             self.shown.push((verdict, id));
         }
+    }
+
+    /// All messages are judged.
+    fn close(&mut self, troubles: &Troubles) {
+        self.turns.close();
+        for takeover in self.taken.drain(..) {
+            takeover.judge(troubles, &self.turns, &mut self.takeovers);
+        }
+        self.shown.sort_unstable();
     }
 
     /// Judges the messages whose events are all in these files.
@@ -115,7 +131,7 @@ pub(crate) fn check_by(folder: &Path, bucket: u64) -> io::Result<Summary> {
             fs::remove_file(bucket)?;
         }
     }
-    summary.shown.sort_unstable();
+    summary.close(&troubles);
     Ok(summary)
 }
 

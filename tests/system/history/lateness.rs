@@ -3,6 +3,7 @@
 use super::judge::{Delivery, Story};
 use super::times::Times;
 use super::trouble::Troubles;
+use super::turns::Turns;
 use super::{Answer, How};
 
 /// A poller looks every five seconds whatever it misses; one more for a slow machine.
@@ -48,21 +49,43 @@ impl Story {
         ends.max().unwrap_or(one.claimed + LONGEST_HOLD * lease).max(one.deadline)
     }
 
-    /// How soon after its lease each delivery of a killed process was with the next holder.
-    pub(crate) fn takeovers(&self, troubles: &Troubles, times: &mut Times) {
-        for orphan in &self.orphans {
-            // Where the next holder died before it noted anything, nobody knows when it came.
-            let next = self.deliveries.iter().find(|it| it.attempt == orphan.attempt + 1);
-            let Some(taken_ms) = next.and_then(|it| it.claimed.checked_sub(orphan.deadline)) else {
-                continue;
-            };
-            let (from, bound) = (orphan.deadline, orphan.deadline + TAKEOVER_MS);
-            if troubles.disturb(from, bound) {
-                times.excuse();
-            } else {
-                let starved = |taken_ms| troubles.starved_ms(from, from + taken_ms) >= STARVED_MS;
-                times.note(taken_ms, starved);
-            }
+    /// Each delivery of a killed process with the next one. Where the next holder died before it noted
+    /// anything, nobody knows when it came.
+    pub(crate) fn takeovers(&self) -> impl Iterator<Item = Takeover> {
+        self.orphans.iter().filter_map(|orphan| {
+            let next = self.deliveries.iter().find(|it| it.attempt == orphan.attempt + 1)?;
+            let (deadline, claimed) = (orphan.deadline, next.claimed);
+            (deadline <= claimed).then_some(Takeover { deadline, claimed })
+        })
+    }
+
+    /// By when it was ready for the first time, and when it was claimed from there, if it is known.
+    pub(crate) fn turn(&self) -> Option<(u64, u64)> {
+        let at_once = self.push.is_some_and(|push| push.delay == 0);
+        let by = self.due_by().filter(|_| at_once)?;
+        let first = self.deliveries.first().filter(|first| first.attempt == 1)?;
+        Some((by, first.claimed))
+    }
+}
+
+/// A message of a killed holder: when the lease ended, and when the next holder had it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takeover {
+    deadline: u64,
+    claimed: u64,
+}
+
+impl Takeover {
+    pub(crate) fn judge(self, troubles: &Troubles, turns: &Turns, times: &mut Times) {
+        let Self { deadline, claimed } = self;
+        let bound = deadline + TAKEOVER_MS;
+        if troubles.disturb(deadline, bound) {
+            times.excuse();
+        } else if claimed > bound && turns.explain(bound, claimed) {
+            times.queue();
+        } else {
+            let starved = |_| troubles.starved_ms(deadline, claimed) >= STARVED_MS;
+            times.note(claimed - deadline, starved);
         }
     }
 }

@@ -12,6 +12,7 @@ mod log;
 pub(crate) mod synthetic;
 pub(crate) mod times;
 pub(crate) mod trouble;
+pub(crate) mod turns;
 
 pub(crate) use event::{Answer, Event, How};
 pub(crate) use judge::Verdict;

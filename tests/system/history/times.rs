@@ -8,6 +8,7 @@ pub(crate) struct Times {
     bound_ms: u64,
     taken: Vec<u64>,
     excused: u64,
+    queued: u64,
 }
 
 /// What they come to.
@@ -20,6 +21,8 @@ pub(crate) struct Figures {
     /// Not judged: a fault was in force, or no processor was free for so long that the bound was
     /// out of reach.
     excused: u64,
+    /// Beyond the bound for those alone that were before them in the ready list.
+    queued: u64,
     bound_ms: u64,
     p99_ms: u64,
     max_ms: u64,
@@ -27,7 +30,7 @@ pub(crate) struct Figures {
 
 impl Times {
     pub(crate) fn within(bound_ms: u64) -> Self {
-        Self { bound_ms, taken: Vec::new(), excused: 0 }
+        Self { bound_ms, taken: Vec::new(), excused: 0, queued: 0 }
     }
 
     /// A case; `hindered` says whether a breach of the bound is to be blamed on the machine.
@@ -43,6 +46,10 @@ impl Times {
         self.excused += 1;
     }
 
+    pub(crate) fn queue(&mut self) {
+        self.queued += 1;
+    }
+
     pub(crate) fn figures(&self) -> Figures {
         let mut taken = self.taken.clone();
         taken.sort_unstable();
@@ -50,6 +57,7 @@ impl Times {
             cases: taken.len() as u64,
             over: taken.iter().filter(|taken| **taken > self.bound_ms).count() as u64,
             excused: self.excused,
+            queued: self.queued,
             bound_ms: self.bound_ms,
             p99_ms: taken
                 .get((taken.len() * 99).div_ceil(100).saturating_sub(1))

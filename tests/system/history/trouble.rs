@@ -27,8 +27,10 @@ pub(crate) enum Trouble {
 /// All troubles of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
-    /// Faults and times of too much work: merged, in order.
+    /// Faults: merged, in order.
     faults: Vec<Span>,
+    /// Faults and times of too much work: merged, in order.
+    hindrances: Vec<Span>,
     /// Times in which nobody may have watched a deadline: merged, in order.
     unwatched: Vec<Span>,
     /// Times without a processor: merged, in order.
@@ -39,17 +41,22 @@ type Span = (u64, u64);
 
 impl Troubles {
     pub(crate) fn of(troubles: impl IntoIterator<Item = Trouble>) -> Self {
-        let (mut faults, mut unwatched, mut starved) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut faults, mut busy, mut unwatched, mut starved] = [const { Vec::new() }; 4];
         for trouble in troubles {
             match trouble {
-                Trouble::Fault { from, until, .. } | Trouble::Busy { from, until } => {
-                    faults.push((from, until));
-                }
+                Trouble::Fault { from, until, .. } => faults.push((from, until)),
+                Trouble::Busy { from, until } => busy.push((from, until)),
                 Trouble::Unwatched { from, until } => unwatched.push((from, until)),
                 Trouble::Starved { from, until } => starved.push((from, until)),
             }
         }
-        Self { faults: merged(faults), unwatched: merged(unwatched), starved: merged(starved) }
+        busy.extend_from_slice(&faults);
+        Self {
+            faults: merged(faults),
+            hindrances: merged(busy),
+            unwatched: merged(unwatched),
+            starved: merged(starved),
+        }
     }
 
     /// Reads what all processes of a run told. A line that was torn by its writer's death is passed
@@ -66,7 +73,7 @@ impl Troubles {
         Ok(Self::of(troubles))
     }
 
-    /// Whether something else kept deliveries from coming in time within a span.
+    /// Whether a fault kept deliveries from coming in time within a span.
     pub(crate) fn disturb(&self, from: u64, until: u64) -> bool {
         let any = |spans| within(spans, from, until).next().is_some();
         any(&self.faults) || any(&self.unwatched)
@@ -81,7 +88,7 @@ impl Troubles {
     pub(crate) fn longest_calm_ms(&self, from: u64, until: u64) -> u64 {
         let (mut longest, mut calm_from) = (0, from);
         let end = std::iter::once((until, until));
-        for (fault_from, fault_until) in within(&self.faults, from, until).chain(end) {
+        for (fault_from, fault_until) in within(&self.hindrances, from, until).chain(end) {
             let stretch = fault_from - calm_from;
             if stretch > longest {
                 longest = longest.max(stretch - self.starved_ms(calm_from, fault_from));
