@@ -115,8 +115,9 @@ impl Db {
         self.frozen = None;
     }
 
-    pub(super) fn touch(&mut self) {
-        self.changed = true;
+    /// Notes whether the running command has changed anything.
+    pub(super) fn touch(&mut self, changed: bool) {
+        self.changed |= changed;
     }
 
     pub(super) fn is_full(&self) -> bool {

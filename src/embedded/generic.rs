@@ -12,15 +12,13 @@ pub(super) fn get(db: &mut Db, words: &[&[u8]]) -> Outcome {
 
 pub(super) fn set(db: &mut Db, words: &[&[u8]]) -> Outcome {
     db.keyspace.put(words[0], Value::Text(Text { text: Some(words[1].into()) }));
-    db.touch();
+    db.touch(true);
     Ok(Reply::OK)
 }
 
 pub(super) fn del(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let removed = words.iter().filter(|key| db.keyspace.remove(key).is_some()).count();
-    if removed > 0 {
-        db.touch();
-    }
+    db.touch(removed > 0);
     Ok(Reply::count(removed))
 }
 
@@ -36,13 +34,13 @@ pub(super) fn kind(db: &mut Db, words: &[&[u8]]) -> Outcome {
 pub(super) fn rename(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let value = db.keyspace.remove(words[0]).ok_or("ERR no such key")?;
     db.keyspace.put(words[1], value);
-    db.touch();
+    db.touch(true);
     Ok(Reply::OK)
 }
 
 pub(super) fn flush(db: &mut Db, _: &[&[u8]]) -> Outcome {
     db.keyspace.clear();
-    db.touch();
+    db.touch(true);
     Ok(Reply::OK)
 }
 

@@ -21,7 +21,7 @@ pub(super) fn set(db: &mut Db, words: &[&[u8]]) -> Outcome {
         words[1..].chunks_exact(2).filter(|pair| hash.set(pair[0], pair[1])).count()
     };
     let made = db.keyspace.edit(words[0], set)?;
-    db.touch();
+    db.touch(true);
     Ok(Reply::count(made))
 }
 
@@ -59,9 +59,7 @@ pub(super) fn keys(db: &mut Db, words: &[&[u8]]) -> Outcome {
 pub(super) fn del(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let remove = |hash: &mut Hash| words[1..].iter().filter(|field| hash.remove(field)).count();
     let removed = db.keyspace.edit(words[0], remove)?;
-    if removed > 0 {
-        db.touch();
-    }
+    db.touch(removed > 0);
     Ok(Reply::count(removed))
 }
 

@@ -8,7 +8,7 @@ fn read<'a>(db: &'a Db, key: &[u8]) -> Result<Option<&'a List>, Fault> {
     db.keyspace.read(key)
 }
 
-fn push(db: &mut Db, words: &[&[u8]], front: bool) -> Outcome {
+pub(super) fn push(db: &mut Db, words: &[&[u8]], front: bool) -> Outcome {
     let key = words[0];
     let length = db.keyspace.edit(key, |list: &mut List| {
         for item in &words[1..] {
@@ -16,26 +16,16 @@ fn push(db: &mut Db, words: &[&[u8]], front: bool) -> Outcome {
         }
         list.items.len()
     })?;
-    db.touch();
+    db.touch(true);
     if let Some((key, _)) = db.waiting.get_key_value(key) {
         db.pushed.push(key.clone());
     }
     Ok(Reply::count(length))
 }
 
-pub(super) fn push_front(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    push(db, words, true)
-}
-
-pub(super) fn push_back(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    push(db, words, false)
-}
-
 pub(super) fn pop(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let popped = db.keyspace.edit(words[0], |list: &mut List| list.pop())?;
-    if popped.is_some() {
-        db.touch();
-    }
+    db.touch(popped.is_some());
     Ok(Reply::found(popped.as_ref()))
 }
 
@@ -87,9 +77,7 @@ pub(super) fn rem(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let limit = if limit == 0 { usize::MAX } else { limit };
     let removed =
         db.keyspace.edit(words[0], |list: &mut List| list.remove(words[2], limit, count < 0))?;
-    if removed > 0 {
-        db.touch();
-    }
+    db.touch(removed > 0);
     Ok(Reply::count(removed))
 }
 
@@ -99,6 +87,6 @@ pub(super) fn trim(db: &mut Db, words: &[&[u8]]) -> Outcome {
         let kept = within(start, stop, list.items.len());
         list.trim(kept);
     })?;
-    db.touch();
+    db.touch(true);
     Ok(Reply::OK)
 }

@@ -16,6 +16,10 @@ pub(super) enum Fsync {
     No,
 }
 
+const FSYNCS: &[(&str, Fsync)] =
+    &[("always", Fsync::Always), ("everysec", Fsync::EverySecond), ("no", Fsync::No)];
+const SWITCH: &[(&str, bool)] = &[("yes", true), ("no", false)];
+
 /// Settings, of the same names and meanings as the servers'. By default there is no socket, no file,
 /// and no limit.
 #[derive(Debug, Clone)]
@@ -114,15 +118,8 @@ impl Options {
             }
             "port" => self.port = value.parse().map_err(|_| refused())?,
             "dir" => self.dir = value.into(),
-            "appendonly" => self.appendonly = yes(value).ok_or_else(refused)?,
-            "appendfsync" => {
-                self.fsync = match value {
-                    "always" => Fsync::Always,
-                    "everysec" => Fsync::EverySecond,
-                    "no" => Fsync::No,
-                    _ => return Err(refused()),
-                }
-            }
+            "appendonly" => self.appendonly = meant(SWITCH, value).ok_or_else(refused)?,
+            "appendfsync" => self.fsync = meant(FSYNCS, value).ok_or_else(refused)?,
             "maxmemory" => self.maxmemory = bytes(value).ok_or_else(refused)?,
             "hash-max-listpack-entries" => self.whole_hash = number()?,
             "zset-max-listpack-entries" => self.whole_zset = number()?,
@@ -141,19 +138,22 @@ impl Options {
             "unixsocketperm" => format!("{:o}", self.socket_mode),
             "port" => self.port.to_string(),
             "dir" => self.dir.display().to_string(),
-            "appendonly" => if self.appendonly { "yes" } else { "no" }.into(),
-            "appendfsync" => match self.fsync {
-                Fsync::Always => "always",
-                Fsync::EverySecond => "everysec",
-                Fsync::No => "no",
-            }
-            .into(),
+            "appendonly" => word(SWITCH, self.appendonly)?.into(),
+            "appendfsync" => word(FSYNCS, self.fsync)?.into(),
             "maxmemory" => self.maxmemory.to_string(),
             "hash-max-listpack-entries" => self.whole_hash.to_string(),
             "zset-max-listpack-entries" => self.whole_zset.to_string(),
             name => fixed(name)?.to_owned(),
         })
     }
+}
+
+fn meant<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
+    words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+}
+
+fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: T) -> Option<&'static str> {
+    words.iter().find(|(_, known)| *known == meaning).map(|(word, _)| *word)
 }
 
 /// Settings that have one value here.
@@ -165,14 +165,6 @@ fn fixed(name: &str) -> Option<&'static str> {
         "save" => "",
         _ => return None,
     })
-}
-
-fn yes(value: &str) -> Option<bool> {
-    match value {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }
 }
 
 /// A number of bytes, with a unit or without.

@@ -140,22 +140,16 @@ impl Session {
             }
         }
         let text = |text: &str| Reply::bulk(text.as_bytes());
-        Ok(Reply::Map(vec![
-            text("server"),
-            text("redis"),
-            text("version"),
-            text(LIKE),
-            text("proto"),
-            Reply::Int(if self.resp3 { 3 } else { 2 }),
-            text("id"),
-            Reply::Int(self.id),
-            text("mode"),
-            text("standalone"),
-            text("role"),
-            text("master"),
-            text("modules"),
-            Reply::Array(Vec::new()),
-        ]))
+        let told = [
+            ("server", text("redis")),
+            ("version", text(LIKE)),
+            ("proto", Reply::Int(if self.resp3 { 3 } else { 2 })),
+            ("id", Reply::Int(self.id)),
+            ("mode", text("standalone")),
+            ("role", text("master")),
+            ("modules", Reply::Array(Vec::new())),
+        ];
+        Ok(Reply::Map(told.into_iter().flat_map(|(name, value)| [text(name), value]).collect()))
     }
 
     fn client(&mut self, words: &[&[u8]]) -> Outcome {

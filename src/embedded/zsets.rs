@@ -21,38 +21,15 @@ fn bound(word: &[u8]) -> Result<Bound, Fault> {
     Ok(Bound { score, excluded })
 }
 
-/// The flags of `ZADD` that scripts use.
-#[derive(Default)]
-struct Rules {
-    xx: bool,
-    gt: bool,
-}
-
-impl Rules {
-    /// Also says where the scores begin.
-    fn read(words: &[&[u8]]) -> Result<(Self, usize), Fault> {
-        let mut rules = Self::default();
-        let mut at = 0;
-        for word in words {
-            match word {
-                word if is(word, "xx") => rules.xx = true,
-                word if is(word, "gt") => rules.gt = true,
-                _ => break,
-            }
-            at += 1;
-        }
-        let pairs = words.len() - at;
-        if pairs == 0 || !pairs.is_multiple_of(2) { Err(SYNTAX) } else { Ok((rules, at)) }
-    }
-
-    fn allow(&self, known: Option<f64>, score: f64) -> bool {
-        known.map_or(!self.xx, |known| !self.gt || score > known)
-    }
-}
-
+/// With the flags that scripts use, `XX` and `GT`.
 pub(super) fn add(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let (rules, first) = Rules::read(&words[1..])?;
-    let pairs = words[1 + first..].chunks_exact(2).map(|pair| {
+    let is_flag = |word: &&&[u8]| is(word, "xx") || is(word, "gt");
+    let (flags, pairs) = words[1..].split_at(words[1..].iter().take_while(is_flag).count());
+    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
+        return Err(SYNTAX);
+    }
+    let [xx, gt] = ["xx", "gt"].map(|name| flags.iter().any(|flag| is(flag, name)));
+    let pairs = pairs.chunks_exact(2).map(|pair| {
         let score = float(pair[0]).ok_or(Fault::from("ERR value is not a valid float"))?;
         Ok((score, pair[1]))
     });
@@ -61,7 +38,7 @@ pub(super) fn add(db: &mut Db, words: &[&[u8]]) -> Outcome {
         let (mut added, mut changed) = (0, false);
         for (score, member) in pairs {
             let known = zset.score(member);
-            if known == Some(score) || !rules.allow(known, score) {
+            if known.map_or(xx, |known| known == score || (gt && score < known)) {
                 continue;
             }
             added += usize::from(known.is_none());
@@ -70,18 +47,14 @@ pub(super) fn add(db: &mut Db, words: &[&[u8]]) -> Outcome {
         }
         (added, changed)
     })?;
-    if changed {
-        db.touch();
-    }
+    db.touch(changed);
     Ok(Reply::count(added))
 }
 
 pub(super) fn rem(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let remove = |zset: &mut Zset| words[1..].iter().filter(|member| zset.remove(member)).count();
     let removed = db.keyspace.edit(words[0], remove)?;
-    if removed > 0 {
-        db.touch();
-    }
+    db.touch(removed > 0);
     Ok(Reply::count(removed))
 }
 
