@@ -11,7 +11,9 @@ fn dead(site: &Site) -> Holder {
     let rule = ["--backoff", "list:1ms,2ms", "--max-attempts", "0"];
     let push = ["push", "q", "a \"text\"\nä", "--kind", "mail", "--header", "a=b"];
     site.run(&[&push[..], &rule].concat()).ok();
-    site.run(&["work", "q", "--exec", "echo why >&2; exit 65", "--until-empty"]).ok();
+    // One at a time, so that they die in this order.
+    let work = ["work", "q", "--exec", "echo why >&2; exit 65", "--until-empty", "-c", "1"];
+    site.run(&work).ok();
     server
 }
 
