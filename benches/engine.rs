@@ -3,6 +3,7 @@
 //! Both run the same calls of the library in turn, round by round, so that whatever else the machine
 //! does meets both; the medians of the rounds are compared. The engine is reached through its pipe,
 //! the server through its Unix socket, and neither writes a file.
+//! CPU is of the whole of it, client and server: a busy machine disturbs it less than the rates.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,6 +36,7 @@ struct Rates {
     push: Vec<f64>,
     claim_and_ack: Vec<f64>,
     all: Vec<f64>,
+    cpu_us: Vec<f64>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,14 @@ struct Row {
     ratio: f64,
 }
 
+#[derive(Serialize)]
+struct Cpu {
+    body: usize,
+    engine_cpu_us: f64,
+    server_cpu_us: f64,
+    ratio: f64,
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> std::io::Result<()> {
     // `cargo test --benches` and criterion's own flags only want to see that it builds.
@@ -53,8 +63,9 @@ async fn main() -> std::io::Result<()> {
         return Ok(());
     }
     let rounds = std::env::var("ENGINE_ROUNDS").map_or(21, |told| told.parse().unwrap());
-    let server = TestServer::start(&[]);
-    let server = Server::connect(&server.url()).await.unwrap().queue("bench").unwrap();
+    let process = TestServer::start(&[]);
+    let mut info = process.client().get_connection().unwrap();
+    let server = Server::connect(&process.url()).await.unwrap().queue("bench").unwrap();
     let engine = Engine::start(Options::default()).unwrap();
     let engine = Server::embedded(&engine).queue("bench").unwrap();
     let mut out = std::io::stdout().lock();
@@ -64,10 +75,12 @@ async fn main() -> std::io::Result<()> {
             let mut sides = [(&engine, 0), (&server, 1)];
             sides.rotate_left(round % 2);
             for (queue, side) in sides {
+                let before = cpu_us(&mut info);
                 let took = life(queue, body).await;
                 // The first round fills caches.
                 if round > 0 {
                     rates[side].note(took);
+                    rates[side].cpu_us.push((cpu_us(&mut info) - before) / MESSAGES as f64);
                 }
             }
         }
@@ -83,8 +96,24 @@ async fn main() -> std::io::Result<()> {
             let row = Row { step, body, engine_per_s, server_per_s, ratio };
             writeln!(out, "{}", serde_json::to_string(&row).unwrap())?;
         }
+        let [engine_cpu_us, server_cpu_us] = [median(engine.cpu_us), median(server.cpu_us)];
+        let ratio = server_cpu_us / engine_cpu_us;
+        let row = Cpu { body, engine_cpu_us, server_cpu_us, ratio };
+        writeln!(out, "{}", serde_json::to_string(&row).unwrap())?;
     }
     Ok(())
+}
+
+/// What this process and the server's have spent so far, in microseconds.
+fn cpu_us(server: &mut redis::Connection) -> f64 {
+    let told: String = redis::cmd("INFO").arg("cpu").query(server).unwrap();
+    let spent = |name: &str| -> f64 {
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse::<f64>().unwrap() * 1e6
+    };
+    let own = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let own = own.tv_sec as f64 * 1e6 + own.tv_nsec as f64 / 1e3;
+    own + spent("used_cpu_user:") + spent("used_cpu_sys:")
 }
 
 /// Pushes, claims and acknowledges all messages: seconds for the push, and for the rest.
