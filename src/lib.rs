@@ -27,12 +27,14 @@ mod drive;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+mod fault;
 #[cfg(test)]
 mod fuzz;
 mod group;
 mod held;
 mod keys;
 mod lease;
+mod link;
 mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;

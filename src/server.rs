@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use crate::connect::{Connector, Fault, Link};
+use crate::connect::Connector;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
+use crate::link::Link;
 use crate::metrics::Meter;
 use crate::name::QueueName;
 use crate::scripts::scripts;

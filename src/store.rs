@@ -6,9 +6,11 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use tokio::time::{Instant, sleep};
 
-use crate::connect::{Connector, Fault, Link, pause};
+use crate::connect::Connector;
 use crate::error::Result;
+use crate::fault::{Fault, pause};
 use crate::keys::Keys;
+use crate::link::Link;
 use crate::metrics::{self, Meter, Timer};
 use crate::script::{Args, Call, Reply, Script};
 

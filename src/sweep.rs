@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::connect::pause;
 use crate::error::Result;
+use crate::fault::pause;
 
 /// The runtime's timer rounds to 1 ms; the last stretch of a wait is slept by a thread.
 const LAST_STRETCH: Duration = Duration::from_millis(2);

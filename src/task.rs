@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::connect::pause;
 use crate::error::{Error, Result};
+use crate::fault::pause;
 use crate::name::MessageId;
 use crate::op::steer::{Steer, Steered};
 use crate::plan::RedrivePlan;

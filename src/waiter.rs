@@ -6,7 +6,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 use tokio::time::{sleep, timeout};
 
-use crate::connect::{Connector, Fault, pause};
+use crate::connect::Connector;
+use crate::fault::{Fault, pause};
 
 /// The server's own time-out of a blocking read; a quiet link is proved alive this often.
 const BLOCK_SECS: u64 = 30;

@@ -33,7 +33,7 @@ const ORDER: [&[&str]; 6] = [
         "spans",
     ],
     // redis
-    &["keys", "rights", "script", "embedded", "connect", "store", "waiter"],
+    &["keys", "rights", "script", "embedded", "fault", "connect", "link", "store", "waiter"],
     // verbs
     &["op"],
     // api

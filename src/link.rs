@@ -1,0 +1,132 @@
+//! One connection that many callers share.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, RedisError, Value};
+
+use crate::connect::Connector;
+use crate::error::Result;
+use crate::fault::Fault;
+
+/// A link that answers nothing this often in a row is made anew.
+const MAX_TIMEOUTS: u32 = 3;
+
+/// One shared connection that is made anew when it is of no more use.
+#[derive(Debug)]
+pub(crate) struct Link {
+    connector: Connector,
+    live: RwLock<Option<Live>>,
+    /// Held while a connection is made; remembers when that failed last, and how.
+    opening: tokio::sync::Mutex<Option<(Instant, Fault)>>,
+    epochs: AtomicU64,
+    timeouts: AtomicU32,
+}
+
+#[derive(Debug, Clone)]
+struct Live {
+    connection: MultiplexedConnection,
+    epoch: u64,
+}
+
+impl Link {
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            live: RwLock::default(),
+            opening: tokio::sync::Mutex::default(),
+            epochs: AtomicU64::new(0),
+            timeouts: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
+        let mut live = self.live().await?;
+        let answer = live.connection.send_packed_command(command).await;
+        match answer.and_then(top_level) {
+            Ok(value) => {
+                self.timeouts.store(0, Ordering::Relaxed);
+                Ok(value)
+            }
+            Err(error) => {
+                let fault = Fault::of(&error);
+                if self.is_spoilt_by(&fault) {
+                    self.drop_epoch(live.epoch);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn is_spoilt_by(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Unavailable { resolve, .. } => *resolve,
+            Fault::Ambiguous { timeout: true, .. } => {
+                self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS
+            }
+            Fault::Ambiguous { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Only the connection that failed is dropped, not one that another caller has made since.
+    fn drop_epoch(&self, epoch: u64) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if live.as_ref().is_some_and(|live| live.epoch == epoch) {
+            *live = None;
+        }
+    }
+
+    /// Whatever connection there is, its caller has lost faith in it.
+    pub(crate) fn drop_live(&self) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn current(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn live(&self) -> Result<Live, Fault> {
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let asked = Instant::now();
+        let mut failed = self.opening.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        // Whoever waited for an attempt that failed shares its failure: one after the other, many
+        // callers would each wait for a time-out of their own.
+        if let Some((at, fault)) = &*failed
+            && *at >= asked
+        {
+            return Err(fault.clone());
+        }
+        let connection = match self.connector.connect().await {
+            Ok(connection) => connection,
+            Err(fault) => {
+                *failed = Some((Instant::now(), fault.clone()));
+                return Err(fault);
+            }
+        };
+        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
+        self.timeouts.store(0, Ordering::Relaxed);
+        let live = Live { connection, epoch };
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+        Ok(live)
+    }
+}
+
+/// Scripts never nest errors, so only the top of a reply is looked at.
+fn top_level(value: Value) -> Result<Value, RedisError> {
+    match value {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
