@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError, Value};
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::metrics;
+use crate::slots::Node;
 
 /// A busy server answers late; the client's default of 500 ms would break healthy calls.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,6 +25,8 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     target: Target,
+    /// Whoever is no master is refused.
+    masters_only: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -34,12 +38,7 @@ enum Target {
 
 impl Connector {
     pub(crate) fn new(url: &str) -> Result<Self> {
-        // The URL may hold a password, so neither it nor the parser's words on it are shown.
-        let refused = || {
-            let limit = "it takes redis://[user:password@]host[:port][/db] or unix:///path";
-            Error::invalid("server URL", &redacted(url), limit)
-        };
-        let info = url.into_connection_info().map_err(|_| refused())?;
+        let info = url.into_connection_info().map_err(|_| refused(url))?;
         let (idle, interval, probes) = KEEPALIVE;
         let keepalive =
             TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
@@ -48,12 +47,38 @@ impl Connector {
         let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-        Ok(Self { target: Target::Server(Client::open(info).map_err(|_| refused())?) })
+        let client = Client::open(info).map_err(|_| refused(url))?;
+        Ok(Self { target: Target::Server(client), masters_only: false })
     }
 
     #[cfg(feature = "embedded")]
     pub(crate) fn embedded(engine: crate::embedded::Engine) -> Self {
-        Self { target: Target::Engine(engine) }
+        Self { target: Target::Engine(engine), masters_only: false }
+    }
+
+    /// The same user and settings at another server.
+    pub(crate) fn at(&self, node: &Node) -> Self {
+        let target = match &self.target {
+            Target::Server(client) => Target::Server(moved(client, node)),
+            #[cfg(feature = "embedded")]
+            engine @ Target::Engine(_) => engine.clone(),
+        };
+        Self { target, ..self.clone() }
+    }
+
+    pub(crate) fn masters_only(self) -> Self {
+        Self { masters_only: true, ..self }
+    }
+
+    /// Host and port, where it is reached by them.
+    pub(crate) fn node(&self) -> Option<Node> {
+        let Target::Server(client) = &self.target else { return None };
+        match client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some(Node::new(host, *port))
+            }
+            _ => None,
+        }
     }
 
     /// Host and port, or the socket's path; never the password.
@@ -76,17 +101,29 @@ impl Connector {
 
     /// A connection for short commands.
     pub(crate) async fn connect(&self) -> Result<MultiplexedConnection, Fault> {
-        self.open(Some(RESPONSE_TIMEOUT)).await
+        self.open(CONNECT_TIMEOUT, Some(RESPONSE_TIMEOUT)).await
     }
 
     /// A connection whose commands may block for as long as the caller waits.
     pub(crate) async fn connect_blocking(&self) -> Result<MultiplexedConnection, Fault> {
-        self.open(None).await
+        self.open(CONNECT_TIMEOUT, None).await
     }
 
-    async fn open(&self, response: Option<Duration>) -> Result<MultiplexedConnection, Fault> {
+    /// A connection to one of several that may be asked the same: none is waited for for long.
+    pub(crate) async fn connect_within(
+        &self,
+        limit: Duration,
+    ) -> Result<MultiplexedConnection, Fault> {
+        self.open(limit, Some(limit)).await
+    }
+
+    async fn open(
+        &self,
+        connect: Duration,
+        response: Option<Duration>,
+    ) -> Result<MultiplexedConnection, Fault> {
         let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_connection_timeout(Some(connect))
             .set_response_timeout(response);
         let opened = match &self.target {
             Target::Server(client) => {
@@ -96,12 +133,51 @@ impl Connector {
             Target::Engine(engine) => piped(engine, config).await,
         };
         metrics::connected(if opened.is_ok() { "made" } else { "failed" });
-        // Nothing was sent yet, so no failure to connect is ambiguous.
-        opened.map_err(|error| match Fault::of(&error) {
-            Fault::Ambiguous { reason, .. } => Fault::Unavailable { reason, resolve: true },
-            fault => fault,
-        })
+        let mut connection = opened.map_err(|error| not_sent(&error))?;
+        if self.masters_only {
+            prove_master(&mut connection).await?;
+        }
+        Ok(connection)
     }
+}
+
+fn moved(client: &Client, node: &Node) -> Client {
+    let (host, port) = (node.host.to_string(), node.port);
+    let info = client.get_connection_info().clone();
+    let address = match info.addr().clone() {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure, tls_params }
+        }
+        _ => ConnectionAddr::Tcp(host, port),
+    };
+    // Only text can be refused, and the settings were read from it before.
+    Client::open(info.set_addr(address)).unwrap_or_else(|_| client.clone())
+}
+
+/// Nothing was sent yet, so no failure to connect is ambiguous.
+fn not_sent(error: &RedisError) -> Fault {
+    match Fault::of(error) {
+        Fault::Ambiguous { reason, .. } => Fault::Unavailable { reason, resolve: true },
+        fault => fault,
+    }
+}
+
+/// Sentinels may name a master that has been replaced and follows another one now.
+async fn prove_master(connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+    let asked =
+        timeout(RESPONSE_TIMEOUT, connection.send_packed_command(&redis::cmd("ROLE"))).await;
+    let reason = match asked {
+        Ok(Ok(Value::Array(role))) => match role.first() {
+            Some(Value::BulkString(role)) if role == b"master" => return Ok(()),
+            role => format!("the server is no master: {role:?}"),
+        },
+        // A user that may not ask has to trust the sentinels.
+        Ok(Ok(Value::ServerError(error))) if error.code() == "NOPERM" => return Ok(()),
+        Ok(Ok(answer)) => format!("unknown reply to ROLE: {answer:?}"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "ROLE was not answered".into(),
+    };
+    Err(Fault::Unavailable { reason, resolve: true })
 }
 
 /// A connection through a pipe within the process.
@@ -109,7 +185,7 @@ impl Connector {
 async fn piped(
     engine: &crate::embedded::Engine,
     config: redis::AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, redis::RedisError> {
+) -> Result<MultiplexedConnection, RedisError> {
     let settings = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
     let opened = MultiplexedConnection::new_with_config(&settings, engine.pipe()?, config).await;
     let (connection, driver) = opened?;
@@ -117,8 +193,26 @@ async fn piped(
     Ok(connection)
 }
 
+/// The URL may hold a password, so neither it nor the parser's words on it are shown.
+pub(crate) fn refused(url: &str) -> Error {
+    let limit = "it takes redis://[user:password@]host[:port][/db], unix:///path, \
+        redis+sentinel://host,host/service or redis+cluster://host,host";
+    Error::invalid("server URL", &redacted(url), limit)
+}
+
 /// What a URL may begin with and be shown to; in place of anything else a password may stand.
-const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "unix", "http", "https"];
+const SCHEMES: [&str; 10] = [
+    "redis",
+    "rediss",
+    "valkey",
+    "unix",
+    "http",
+    "https",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+];
 
 /// No more than the scheme.
 fn redacted(url: &str) -> String {

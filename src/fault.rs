@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use crate::error::Error;
+use crate::slots::Node;
 
 /// The longest pause before a repeated call or a new connection: after a restart of the server
 /// there is then time for another try within 2 s. A thousand clients that wait for a server make
@@ -17,6 +18,11 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 pub(crate) enum Fault {
     /// The server does not have the script: load it and call again.
     NoScript,
+    /// Not executed: another node serves the slot, or this one call when it is `asked`.
+    Elsewhere {
+        node: Node,
+        asked: bool,
+    },
     /// Not executed; `resolve` says that this server is the wrong one to ask.
     Unavailable {
         reason: String,
@@ -42,7 +48,18 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::NoScript | Self::Unavailable { .. } | Self::Ambiguous { .. })
+        matches!(
+            self,
+            Self::NoScript
+                | Self::Elsewhere { .. }
+                | Self::Unavailable { .. }
+                | Self::Ambiguous { .. }
+        )
+    }
+
+    /// Whether another server may be the one to ask by now.
+    pub(crate) fn casts_doubt(&self) -> bool {
+        matches!(self, Self::Unavailable { resolve: true, .. } | Self::Ambiguous { .. })
     }
 
     pub(crate) fn is_ambiguous(&self) -> bool {
@@ -55,6 +72,7 @@ impl Fault {
         let reason = match self {
             Self::NoScript => "NOSCRIPT after loading".to_owned(),
             Self::Unavailable { reason, .. } => reason,
+            Self::Elsewhere { node, .. } => served_by(&node),
             Self::Full => "the server is out of memory for the repeated call".to_owned(),
             fault => return fault,
         };
@@ -63,6 +81,12 @@ impl Fault {
 
     pub(crate) fn of(error: &RedisError) -> Self {
         let reason = error.to_string();
+        if let Some((node, _)) = error.redirect_node()
+            && let Some(node) = Node::parse(node)
+        {
+            let asked = error.code() == Some("ASK");
+            return Self::Elsewhere { node, asked };
+        }
         if let Some(code) = error.code() {
             return Self::of_code(code, reason);
         }
@@ -82,9 +106,11 @@ impl Fault {
             "OOM" => Self::Full,
             "LAYOUT" => Self::Layout,
             "NOPERM" => Self::Forbidden { reason },
-            "READONLY" | "MASTERDOWN" | "NOAUTH" => Self::Unavailable { reason, resolve: true },
-            "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS"
-            | "MISCONF" | "UNBLOCKED" => Self::Unavailable { reason, resolve: false },
+            "READONLY" | "MASTERDOWN" | "NOAUTH" | "CLUSTERDOWN" => {
+                Self::Unavailable { reason, resolve: true }
+            }
+            "LOADING" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS" | "MISCONF"
+            | "UNBLOCKED" => Self::Unavailable { reason, resolve: false },
             "ERR" if reason.contains("max number of clients") => {
                 Self::Unavailable { reason, resolve: true }
             }
@@ -97,6 +123,7 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::NoScript => Self::Unavailable { reason: "NOSCRIPT after loading".into() },
+            Fault::Elsewhere { node, .. } => Self::Unavailable { reason: served_by(&node) },
             Fault::Unavailable { reason, .. } => Self::Unavailable { reason },
             Fault::Ambiguous { reason, .. } => Self::Ambiguous { reason },
             Fault::Full => Self::Full,
@@ -104,6 +131,10 @@ impl From<Fault> for Error {
             Fault::Forbidden { reason } | Fault::Refused { reason } => Self::Refused { reason },
         }
     }
+}
+
+fn served_by(node: &Node) -> String {
+    format!("the queue is served by {node}")
 }
 
 /// Full jitter up to 1 s: how long to wait before try number `tries` (from 0) is repeated.

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bolero::check;
 
+use crate::address::Address;
 use crate::attempt::AttemptLine;
 use crate::backoff::{Backoff, MAX_DELAY};
-use crate::connect::Connector;
 use crate::message::{Due, Header, Message, Raw};
 use crate::name::{MAX_NAME, MessageId, QueueName};
 use crate::policy::Policy;
 use crate::record::Record;
+use crate::route::Links;
 
 /// Random inputs of each property in one run of the tests.
 const ITERATIONS: usize = 2_000;
@@ -178,10 +179,11 @@ fn no_password_of_any_url_is_shown(input: &[u8]) {
         return;
     }
     let url = input.replacen('*', CANARY, 1);
-    let shown = match Connector::new(&url) {
+    let shown = match Address::parse(&url) {
         Err(error) => format!("{error} {error:?}"),
-        Ok(connector) if connector.password().is_some_and(|it| it.contains(CANARY)) => {
-            format!("{} {connector:?}", connector.address())
+        Ok(address) if address.passwords().iter().any(|it| it.contains(CANARY)) => {
+            let links = Links::open(&url).unwrap();
+            format!("{} {links:?} {address:?}", links.address())
         }
         // It stood for a part that is no secret.
         Ok(_) => return,

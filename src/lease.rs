@@ -145,7 +145,7 @@ impl<T: Payload> Sweep for Extender<T> {
             let Ok(extended) = timeout(self.interval(), self.queue.store().run(&call)).await else {
                 tracing::warn!(leases = receipts.len(), "leases could not be extended in time");
                 // This wait may be shorter than the link's own, which would then never end it.
-                self.queue.store().drop_link();
+                self.queue.store().drop_link().await;
                 break;
             };
             for (receipt, outcome) in receipts.iter().zip(extended?.reply) {

@@ -11,7 +11,9 @@
 //! - `embedded` (with `cli`): `embedded`, an engine in this process that runs the same scripts, and
 //!   `testing`, a queue in memory for your tests.
 
+mod address;
 mod agents;
+mod ask;
 mod attempt;
 mod audit;
 mod backoff;
@@ -35,6 +37,7 @@ mod held;
 mod keys;
 mod lease;
 mod link;
+mod locate;
 mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -53,10 +56,12 @@ mod record;
 mod redrive;
 mod redriver;
 mod rights;
+mod route;
 mod script;
 mod scripts;
 mod server;
 mod shared;
+mod slots;
 mod snapshot;
 mod spans;
 mod store;

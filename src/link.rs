@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, Pipeline, RedisError, Value};
 
 use crate::connect::Connector;
 use crate::error::Result;
@@ -49,6 +49,19 @@ impl Link {
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
         let mut live = self.live().await?;
         let answer = live.connection.send_packed_command(command).await;
+        self.judge(answer, live.epoch)
+    }
+
+    /// Asks a node that takes over the slot and does not own it yet.
+    pub(crate) async fn send_asking(&self, command: &Cmd) -> Result<Value, Fault> {
+        let mut live = self.live().await?;
+        let pipeline = asking(command);
+        let answers = live.connection.send_packed_commands(&pipeline, 1, 1).await;
+        let answer = answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil));
+        self.judge(answer, live.epoch)
+    }
+
+    fn judge(&self, answer: Result<Value, RedisError>, epoch: u64) -> Result<Value, Fault> {
         match answer.and_then(top_level) {
             Ok(value) => {
                 self.timeouts.store(0, Ordering::Relaxed);
@@ -57,7 +70,7 @@ impl Link {
             Err(error) => {
                 let fault = Fault::of(&error);
                 if self.is_spoilt_by(&fault) {
-                    self.drop_epoch(live.epoch);
+                    self.drop_epoch(epoch);
                 }
                 Err(fault)
             }
@@ -121,6 +134,13 @@ impl Link {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
         Ok(live)
     }
+}
+
+/// Both at once: `ASKING` holds for the next command of the connection alone.
+fn asking(command: &Cmd) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(2);
+    pipeline.cmd("ASKING").add_command(command.clone());
+    pipeline
 }
 
 /// Scripts never nest errors, so only the top of a reply is looked at.

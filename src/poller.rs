@@ -90,7 +90,7 @@ impl<T: Payload> Pass<T> {
     fn new(Poller { queue, observer }: Poller<T>) -> Self {
         let alarm = Arc::new(Notify::new());
         let store = queue.store();
-        let waiter = Waiter::new(store.connector().clone(), store.keys().alarm());
+        let waiter = Waiter::new(store.route().clone(), store.keys().alarm());
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
         let name = format!("{:016x}", fastrand::u64(..));
         Self { queue, observer, name, alarm, _listener: listener, trimmed: None, due: None }

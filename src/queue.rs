@@ -270,8 +270,10 @@ impl<T: Payload> Queue<T> {
 
     /// The same queue over a link of its own, for a thread with a runtime of its own.
     pub(crate) fn apart(&self) -> Self {
-        let Shared { server, name, store, policy, .. } = &*self.shared;
-        let shared = Shared::new(server.clone(), name.clone(), store.apart(), policy.clone());
+        let Shared { server, name, policy, .. } = &*self.shared;
+        let server = server.apart();
+        let store = server.store(name);
+        let shared = Shared::new(server, name.clone(), store, policy.clone());
         Self { shared: Arc::new(shared), payload: PhantomData }
     }
 }

@@ -20,9 +20,22 @@ pub enum Role {
 }
 
 /// To choose a database, see the version and call scripts, all of which read the clock, `meta` and the
-/// sizes of the other keys. `HELLO` and `AUTH` need no right.
-const CALL: &[&str] =
-    &["select", "info", "evalsha", "script|load", "time", "hmget", "hlen", "llen", "zcard"];
+/// sizes of the other keys. `ROLE` tells a master from a replica, and the two after it find the node of a
+/// Cluster. `HELLO` and `AUTH` need no right.
+const CALL: &[&str] = &[
+    "select",
+    "info",
+    "role",
+    "cluster|slots",
+    "asking",
+    "evalsha",
+    "script|load",
+    "time",
+    "hmget",
+    "hlen",
+    "llen",
+    "zcard",
+];
 const PUSH: &[&str] = &[
     "hsetnx",
     "hget",

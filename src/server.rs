@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
-use crate::link::Link;
 use crate::metrics::Meter;
 use crate::name::QueueName;
+use crate::route::{Links, Route};
 use crate::scripts::scripts;
 use crate::store::Store;
 
@@ -28,18 +27,27 @@ const OLDEST_MAJOR: u32 = 7;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Server {
-    link: Arc<Link>,
+    links: Arc<Links>,
     prefix: Arc<str>,
 }
 
 impl Server {
     /// Connects, and checks that the server is new enough.
     ///
-    /// The URL is `redis://[user:password@]host[:port][/db]` or `unix:///path`. The connection is made
-    /// anew by itself for as long as somebody calls.
+    /// The URL is one of
+    ///
+    /// - `redis://[user:password@]host[:port][/db]` or `unix:///path`: this server;
+    /// - `redis+sentinel://[user:password@]host[:port],host[:port],…/service[/db]`: the master that the
+    ///   sentinels on these hosts (port 26379 by default) name, with
+    ///   `?sentinel_username=…&sentinel_password=…` where they want a password of their own;
+    /// - `redis+cluster://[user:password@]host[:port],host[:port],…`: the Cluster that these nodes belong
+    ///   to; some of them are enough.
+    ///
+    /// Connections are made anew by themselves for as long as somebody calls, to whoever serves the
+    /// queue then.
     pub async fn connect(url: &str) -> Result<Self> {
         let server = Self::open(url)?;
-        let info = server.link.send(redis::cmd("INFO").arg("server")).await;
+        let info = server.registry().send(redis::cmd("INFO").arg("server")).await;
         match info {
             Ok(Value::BulkString(info)) => check_version(&String::from_utf8_lossy(&info))?,
             Ok(Value::VerbatimString { text, .. }) => check_version(&text)?,
@@ -52,15 +60,13 @@ impl Server {
 
     /// Takes the URL without connecting yet; the first call does.
     pub fn open(url: &str) -> Result<Self> {
-        let link = Arc::new(Link::new(Connector::new(url)?));
-        Ok(Self { link, prefix: DEFAULT_PREFIX.into() })
+        Ok(Self { links: Arc::new(Links::open(url)?), prefix: DEFAULT_PREFIX.into() })
     }
 
     /// An engine in this process instead of a server.
     #[cfg(feature = "embedded")]
     pub fn embedded(engine: &crate::embedded::Engine) -> Self {
-        let connector = Connector::embedded(engine.clone());
-        Self { link: Arc::new(Link::new(connector)), prefix: DEFAULT_PREFIX.into() }
+        Self { links: Arc::new(Links::embedded(engine.clone())), prefix: DEFAULT_PREFIX.into() }
     }
 
     /// Puts all keys under another prefix than `rd`.
@@ -73,7 +79,7 @@ impl Server {
     /// The queues that were pushed to, by name. It is kept beside the queues, best effort: a queue
     /// works without standing in it.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
-        let names = self.link.send(redis::cmd("HKEYS").arg(registry(&self.prefix))).await?;
+        let names = self.registry().send(redis::cmd("HKEYS").arg(registry(&self.prefix))).await?;
         let names: Vec<String> =
             redis::from_redis_value(names).map_err(|error| Error::reply("HKEYS", error))?;
         let mut names: Vec<_> =
@@ -82,26 +88,53 @@ impl Server {
         Ok(names)
     }
 
-    /// Which of the [scripts](crate::scripts) the server has in its cache, in their order. A missing
-    /// one is loaded by its first call.
+    /// Which of the [scripts](crate::scripts) the server has in its cache, in their order; of a Cluster,
+    /// which every master has. A missing one is loaded by its first call.
     pub async fn cached_scripts(&self) -> Result<Vec<bool>> {
         let mut command = redis::cmd("SCRIPT");
         command.arg("EXISTS");
         for script in scripts() {
             command.arg(script.sha1());
         }
-        let told = self.link.send(&command).await?;
-        redis::from_redis_value(told).map_err(|error| Error::reply("SCRIPT EXISTS", error))
+        let mut everywhere = vec![true; scripts().count()];
+        for told in self.links.send_to_all(&command).await? {
+            let here: Vec<bool> = redis::from_redis_value(told)
+                .map_err(|error| Error::reply("SCRIPT EXISTS", error))?;
+            everywhere.iter_mut().zip(here).for_each(|(everywhere, here)| *everywhere &= here);
+        }
+        Ok(everywhere)
     }
 
-    /// Host and port, or the path of the socket; never a password.
+    /// Host and port, or the path of the socket; of several hosts, all that the URL names. Never a
+    /// password.
     pub fn address(&self) -> String {
-        self.link.connector().address()
+        self.links.address()
+    }
+
+    /// The servers that queues are on now, each by a URL that names it alone: the one that was given,
+    /// the master that the sentinels name, or each master of the Cluster. None for an engine in this
+    /// process. They hold the password.
+    pub async fn urls(&self) -> Result<Vec<String>> {
+        Ok(self.links.urls().await?)
+    }
+
+    /// The server that this queue is on now, likewise.
+    pub async fn url_of(&self, queue: &QueueName) -> Result<Option<String>> {
+        Ok(self.store(queue).route().url().await?)
     }
 
     pub(crate) fn store(&self, name: &QueueName) -> Store {
         let keys = Keys::new(&self.prefix, name, 0);
-        Store::new(Arc::clone(&self.link), keys, Meter::new(name))
+        Store::new(self.links.route(keys.bell()), keys, Meter::new(name))
+    }
+
+    /// The same server over connections of its own, for a thread with a runtime of its own.
+    pub(crate) fn apart(&self) -> Self {
+        Self { links: Arc::new(self.links.apart()), prefix: Arc::clone(&self.prefix) }
+    }
+
+    fn registry(&self) -> Route {
+        self.links.route(&registry(&self.prefix))
     }
 
     /// Says whether the queue stands in the registry now.
@@ -109,7 +142,7 @@ impl Server {
         let mut command = redis::cmd("HSETNX");
         let entry = format!("1 {LAYOUT}");
         command.arg(registry(&self.prefix)).arg(name.as_str()).arg(entry);
-        let sent = self.link.send(&command).await;
+        let sent = self.registry().send(&command).await;
         if let Err(fault) = &sent {
             tracing::debug!(?fault, queue = %name, "queue is not in the registry");
         }
@@ -119,7 +152,7 @@ impl Server {
     pub(crate) async fn unregister(&self, name: &QueueName) {
         let mut command = redis::cmd("HDEL");
         command.arg(registry(&self.prefix)).arg(name.as_str());
-        if let Err(fault) = self.link.send(&command).await {
+        if let Err(fault) = self.registry().send(&command).await {
             tracing::debug!(?fault, queue = %name, "queue is still in the registry");
         }
     }

@@ -1,6 +1,10 @@
 //! What all clones of a queue, its deliveries and its agents share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
 
 use crate::batch::Driver;
 use crate::name::QueueName;
@@ -14,6 +18,11 @@ use crate::policy::Policy;
 use crate::server::Server;
 use crate::store::Store;
 
+/// The registry may be on another server than the queue, and that one may be down: a push waits for
+/// it no longer, and no other push waits for so long again.
+const REGISTER_PATIENCE: Duration = Duration::from_millis(500);
+const REGISTER_PAUSE: Duration = Duration::from_secs(10);
+
 /// What all clones of a queue, and its deliveries, share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) policy: Policy,
     pub(crate) registered: AtomicBool,
+    /// When to try that next.
+    register_next: Mutex<Instant>,
     pub(crate) push: Driver<Push>,
     pub(crate) ack: Driver<Ack>,
     pub(crate) retry: Driver<Retry>,
@@ -37,6 +48,7 @@ impl Shared {
             name,
             policy,
             registered: AtomicBool::new(false),
+            register_next: Mutex::new(Instant::now()),
             push: Driver::new(store.clone()),
             ack: Driver::new(store.clone()),
             retry: Driver::new(store.clone()),
@@ -48,9 +60,24 @@ impl Shared {
     }
 
     pub(crate) async fn register(&self) {
-        let tried = self.registered.swap(true, Ordering::Relaxed);
-        if !tried && !self.server.register(&self.name).await {
-            self.registered.store(false, Ordering::Relaxed);
+        if self.registered.load(Ordering::Relaxed) || !self.may_register() {
+            return;
         }
+        let registering = timeout(REGISTER_PATIENCE, self.server.register(&self.name));
+        if registering.await == Ok(true) {
+            self.registered.store(true, Ordering::Relaxed);
+            *self.register_next.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+
+    /// For one at a time.
+    fn may_register(&self) -> bool {
+        let mut next = self.register_next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_due = *next <= now;
+        if is_due {
+            *next = now + REGISTER_PAUSE;
+        }
+        is_due
     }
 }

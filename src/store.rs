@@ -3,24 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
+use redis::Cmd;
 use tokio::time::{Instant, sleep};
 
-use crate::connect::Connector;
 use crate::error::Result;
-use crate::fault::{Fault, pause};
+use crate::fault::pause;
 use crate::keys::Keys;
-use crate::link::Link;
 use crate::metrics::{self, Meter, Timer};
-use crate::script::{Args, Call, Reply, Script};
+use crate::route::Route;
+use crate::script::{Args, Call, Reply};
 
 /// How long a call is repeated before its caller hears of the trouble.
 pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// One partition's keys on one server.
+/// One partition's keys, and the way to whoever serves them.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    link: Arc<Link>,
+    route: Route,
     keys: Arc<Keys>,
     meter: Meter,
 }
@@ -33,14 +32,8 @@ pub(crate) struct Ran<R> {
 }
 
 impl Store {
-    pub(crate) fn new(link: Arc<Link>, keys: Keys, meter: Meter) -> Self {
-        Self { link, keys: Arc::new(keys), meter }
-    }
-
-    /// The same keys over a link of its own.
-    pub(crate) fn apart(&self) -> Self {
-        let link = Link::new(self.link.connector().clone());
-        Self { link: Arc::new(link), keys: Arc::clone(&self.keys), meter: self.meter.clone() }
+    pub(crate) fn new(route: Route, keys: Keys, meter: Meter) -> Self {
+        Self { route, keys: Arc::new(keys), meter }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -51,8 +44,8 @@ impl Store {
         &self.meter
     }
 
-    pub(crate) fn connector(&self) -> &Connector {
-        self.link.connector()
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 
     pub(crate) async fn run<C: Call>(&self, call: &C) -> Result<Ran<C::Reply>> {
@@ -71,7 +64,7 @@ impl Store {
         let mut tries = 0;
         loop {
             let timer = Timer::start();
-            match self.send(script, &command).await {
+            match self.route.call(script, &command).await {
                 Ok(value) => {
                     metrics::called(script.name, &timer);
                     let reply = call.read(Reply::new(script.name, value))?;
@@ -94,8 +87,8 @@ impl Store {
     }
 
     /// Makes the next call over another connection.
-    pub(crate) fn drop_link(&self) {
-        self.link.drop_live();
+    pub(crate) async fn drop_link(&self) {
+        self.route.drop_link().await;
     }
 
     fn command<C: Call>(&self, call: &C) -> Cmd {
@@ -106,16 +99,5 @@ impl Store {
         }
         call.write(&mut Args(&mut command));
         command
-    }
-
-    /// `SCRIPT LOAD` rather than `EVAL`: from Redis 7.4 on the server forgets what came by `EVAL`.
-    async fn send(&self, script: &Script, command: &Cmd) -> Result<Value, Fault> {
-        match self.link.send(command).await {
-            Err(Fault::NoScript) => {
-                self.link.send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
-                self.link.send(command).await
-            }
-            answer => answer,
-        }
     }
 }

@@ -6,8 +6,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 use tokio::time::{sleep, timeout};
 
-use crate::connect::Connector;
 use crate::fault::{Fault, pause};
+use crate::route::{Route, Seat};
 
 /// The server's own time-out of a blocking read; a quiet link is proved alive this often.
 const BLOCK_SECS: u64 = 30;
@@ -18,17 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(BLOCK_SECS + 2);
 /// dies with it costs time, never a message.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    connector: Connector,
+    route: Route,
     command: Cmd,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<(MultiplexedConnection, Seat)>,
     tries: u32,
 }
 
 impl Waiter {
-    pub(crate) fn new(connector: Connector, key: &str) -> Self {
+    pub(crate) fn new(route: Route, key: &str) -> Self {
         let mut command = redis::cmd("BLPOP");
         command.arg(key).arg(BLOCK_SECS);
-        Self { connector, command, connection: None, tries: 0 }
+        Self { route, command, connection: None, tries: 0 }
     }
 
     /// Returns when it rang, or when a look is due anyway: after each quiet read and each fault.
@@ -47,21 +47,31 @@ impl Waiter {
     }
 
     async fn read(&mut self) -> Result<(), Fault> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connector.connect_blocking().await?,
+        let (mut connection, seat) = match self.connection.take() {
+            Some(connected) => connected,
+            None => self.route.connect_blocking().await?,
         };
-        let read = timeout(PATIENCE, connection.send_packed_command(&self.command)).await;
-        match read {
-            Ok(Ok(Value::ServerError(error))) => return Err(Fault::of(&error.into())),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Fault::of(&error)),
+        let read = timeout(PATIENCE, connection.send_packed_command(&self.command));
+        let read = tokio::select! {
+            read = read => read,
+            () = self.route.left(&seat) => {
+                let reason = "the key is served elsewhere now".into();
+                return Err(Fault::Unavailable { reason, resolve: true });
+            }
+        };
+        let fault = match read {
+            Ok(Ok(Value::ServerError(error))) => Fault::of(&error.into()),
+            Ok(Ok(_)) => {
+                self.connection = Some((connection, seat));
+                return Ok(());
+            }
+            Ok(Err(error)) => Fault::of(&error),
             Err(_) => {
                 let reason = "a blocking read was not answered".into();
-                return Err(Fault::Ambiguous { reason, timeout: true });
+                Fault::Ambiguous { reason, timeout: true }
             }
-        }
-        self.connection = Some(connection);
-        Ok(())
+        };
+        self.route.failed(&seat, &fault);
+        Err(fault)
     }
 }

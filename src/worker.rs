@@ -162,10 +162,7 @@ impl<T: Payload, H: Handler<T>> Worker<T, H> {
             Handling { handler: self.handler, leases, lease: self.lease, cap: self.cap, stop };
         let handling = Arc::new(handling);
         let mut claiming = Claiming {
-            bell: Waiter::new(
-                self.queue.store().connector().clone(),
-                self.queue.store().keys().bell(),
-            ),
+            bell: Waiter::new(self.queue.store().route().clone(), self.queue.store().keys().bell()),
             queue: self.queue,
             slots: Arc::new(Semaphore::new(self.concurrency)),
             handling: Arc::clone(&handling),

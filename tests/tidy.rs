@@ -33,7 +33,10 @@ const ORDER: [&[&str]; 6] = [
         "spans",
     ],
     // redis
-    &["keys", "rights", "script", "embedded", "fault", "connect", "link", "store", "waiter"],
+    &[
+        "keys", "rights", "script", "embedded", "slots", "fault", "connect", "link", "address",
+        "ask", "locate", "route", "store", "waiter",
+    ],
     // verbs
     &["op"],
     // api

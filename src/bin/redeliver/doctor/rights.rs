@@ -9,10 +9,13 @@ use super::probe::Probe;
 use crate::server::Session;
 
 /// A command on scratch keys, in words; `HASH` is a hash that is there, `NONE` is nothing.
-const HARMLESS: [&str; 37] = [
+const HARMLESS: [&str; 40] = [
     // No such database: refused after the rights were looked at, as are the others like it.
     "SELECT none",
     "INFO server",
+    "ROLE",
+    "CLUSTER SLOTS",
+    "ASKING",
     "TIME",
     "EVALSHA 0000000000000000000000000000000000000000 0",
     // A script that does not compile is never kept.
@@ -191,7 +194,7 @@ fn command_name(words: &str) -> String {
     let mut parts = words.split(' ');
     let first = parts.next().unwrap_or_default().to_lowercase();
     match (first.as_str(), parts.next()) {
-        ("script" | "memory", Some(sub)) => format!("{first}|{}", sub.to_lowercase()),
+        ("script" | "memory" | "cluster", Some(sub)) => format!("{first}|{}", sub.to_lowercase()),
         _ => first,
     }
 }

@@ -1,0 +1,319 @@
+//! Sends commands to whoever serves them now.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Value};
+use tokio::time::timeout;
+
+use crate::address::{Address, PlainUrl};
+use crate::ask::Source;
+use crate::connect::Connector;
+use crate::error::Result;
+use crate::fault::Fault;
+use crate::link::Link;
+use crate::locate::Locator;
+use crate::script::Script;
+use crate::slots::{Node, slot_of};
+
+/// A slot moves from one node to another; a longer chain is a circle.
+const MAX_HOPS: usize = 5;
+
+/// The connections for short commands, one to each node, that all queues of a server share.
+#[derive(Debug)]
+pub(crate) struct Links {
+    place: Place,
+    /// None for an engine.
+    plain: Option<PlainUrl>,
+}
+
+#[derive(Debug)]
+enum Place {
+    One(Arc<Link>),
+    Many(Box<Many>),
+}
+
+/// Servers that change.
+#[derive(Debug)]
+struct Many {
+    locator: Locator,
+    links: RwLock<HashMap<Node, Arc<Link>>>,
+    /// The number of the watch that is to go on; earlier ones end.
+    watch: AtomicU64,
+}
+
+impl Place {
+    fn one(connector: Connector) -> Self {
+        Self::One(Arc::new(Link::new(connector)))
+    }
+
+    fn many(locator: Locator) -> Self {
+        let (links, watch) = (RwLock::default(), AtomicU64::new(0));
+        Self::Many(Box::new(Many { locator, links, watch }))
+    }
+}
+
+impl Links {
+    pub(crate) fn open(url: &str) -> Result<Self> {
+        let (place, plain) = match Address::parse(url)? {
+            Address::Server(connector, plain) => (Place::one(connector), plain),
+            Address::Sentinel { sentinels, service, server, plain } => {
+                let source = Source::Sentinel { sentinels, service };
+                (Place::many(Locator::new(source, server)), plain)
+            }
+            Address::Cluster { seeds, server, plain } => {
+                let source = Source::Cluster { seeds, server: server.clone() };
+                (Place::many(Locator::new(source, server)), plain)
+            }
+        };
+        Ok(Self { place, plain: Some(plain) })
+    }
+
+    #[cfg(feature = "embedded")]
+    pub(crate) fn embedded(engine: crate::embedded::Engine) -> Self {
+        Self { place: Place::one(Connector::embedded(engine)), plain: None }
+    }
+
+    /// The same way over connections of its own.
+    pub(crate) fn apart(&self) -> Self {
+        let place = match &self.place {
+            Place::One(link) => Place::one(link.connector().clone()),
+            Place::Many(many) => Place::many(many.locator.apart()),
+        };
+        Self { place, plain: self.plain.clone() }
+    }
+
+    /// The way to whoever serves this key.
+    pub(crate) fn route(self: &Arc<Self>, key: &str) -> Route {
+        Route { links: Arc::clone(self), slot: slot_of(key) }
+    }
+
+    /// Those who can be asked; never a password.
+    pub(crate) fn address(&self) -> String {
+        match &self.place {
+            Place::One(link) => link.connector().address(),
+            Place::Many(many) => many.locator.address(),
+        }
+    }
+
+    /// Sends a command to every master.
+    pub(crate) async fn send_to_all(&self, command: &Cmd) -> Result<Vec<Value>, Fault> {
+        match &self.place {
+            Place::One(link) => Ok(vec![link.send(command).await?]),
+            Place::Many(many) => {
+                let mut answers = Vec::new();
+                for node in many.locator.nodes().await? {
+                    answers.push(many.link(&node).send(command).await?);
+                }
+                Ok(answers)
+            }
+        }
+    }
+
+    /// Each server that queues are on, as a URL that names it alone.
+    pub(crate) async fn urls(&self) -> Result<Vec<String>, Fault> {
+        let Some(plain) = &self.plain else { return Ok(Vec::new()) };
+        match &self.place {
+            Place::One(_) => Ok(vec![plain.whole()]),
+            Place::Many(many) => {
+                let nodes = many.locator.nodes().await?;
+                Ok(nodes.into_iter().map(|node| plain.at(node)).collect())
+            }
+        }
+    }
+
+    /// Who serves the slot now.
+    async fn find(self: &Arc<Self>, many: &Many, slot: u16) -> Result<Node, Fault> {
+        if many.locator.claim_watch() {
+            self.watch(many);
+            // Nobody may go by what was known long ago.
+            many.locator.ask().await.ok();
+        }
+        many.locator.find(slot).await
+    }
+
+    /// Keeps asking for as long as there is somebody who may call. It lives in the runtime of a
+    /// caller; when that one ends, another caller starts another.
+    fn watch(self: &Arc<Self>, many: &Many) {
+        let number = many.watch.fetch_add(1, Ordering::Relaxed) + 1;
+        let links = Arc::downgrade(self);
+        let turn = move || match &links.upgrade()?.place {
+            Place::Many(many) if many.watch.load(Ordering::Relaxed) == number => {
+                Some(many.locator.turn())
+            }
+            _ => None,
+        };
+        let links = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some((pause, hurry)) = turn() {
+                timeout(pause, hurry.notified()).await.ok();
+                let Some(links) = links.upgrade() else { return };
+                if let Place::Many(many) = &links.place {
+                    many.look().await;
+                }
+            }
+        });
+    }
+}
+
+impl Many {
+    fn link(&self, node: &Node) -> Arc<Link> {
+        if let Some(link) = self.links.read().unwrap_or_else(PoisonError::into_inner).get(node) {
+            return Arc::clone(link);
+        }
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        let link = || Arc::new(Link::new(self.locator.connector(node)));
+        Arc::clone(links.entry(node.clone()).or_insert_with(link))
+    }
+
+    /// Asks, and lets go of links to nodes that serve nothing any more.
+    async fn look(&self) {
+        if let Err(fault) = self.locator.ask().await {
+            tracing::debug!(?fault, "who serves the queues cannot be asked");
+        }
+        let serving = self.locator.serving();
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|node, _| serving.contains(node));
+    }
+}
+
+/// The way to whoever serves one slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    links: Arc<Links>,
+    slot: u16,
+}
+
+impl Route {
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
+        self.deliver(command, None).await
+    }
+
+    /// Calls a script, and loads it where it is missing.
+    pub(crate) async fn call(&self, script: &Script, command: &Cmd) -> Result<Value, Fault> {
+        self.deliver(command, Some(script)).await
+    }
+
+    async fn deliver(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Fault> {
+        let many = match &self.links.place {
+            Place::One(link) => {
+                return deliver_to(link, command, script, false).await.map_err(not_alone);
+            }
+            Place::Many(many) => many,
+        };
+        let (mut node, mut asking) = (self.links.find(many, self.slot).await?, false);
+        for _ in 0..MAX_HOPS {
+            match deliver_to(&many.link(&node), command, script, asking).await {
+                Err(Fault::Elsewhere { node: other, asked }) => {
+                    let other = other.beside(&node);
+                    if !asked {
+                        many.locator.moved(self.slot, other.clone());
+                    }
+                    (node, asking) = (other, asked);
+                }
+                Err(fault) => {
+                    self.failed(&Seat(Some(node)), &fault);
+                    return Err(fault);
+                }
+                answer => return answer,
+            }
+        }
+        let reason = format!("nodes send each other's callers in a circle for slot {}", self.slot);
+        Err(Fault::Unavailable { reason, resolve: false })
+    }
+
+    /// Makes the next call over another connection.
+    pub(crate) async fn drop_link(&self) {
+        match &self.links.place {
+            Place::One(link) => link.drop_live(),
+            Place::Many(many) => {
+                if let Ok(node) = many.locator.find(self.slot).await {
+                    many.link(&node).drop_live();
+                    many.locator.doubt(&node);
+                }
+            }
+        }
+    }
+
+    /// A connection of its own, whose commands may block, and to whom.
+    pub(crate) async fn connect_blocking(&self) -> Result<(MultiplexedConnection, Seat), Fault> {
+        match &self.links.place {
+            Place::One(link) => Ok((link.connector().connect_blocking().await?, Seat(None))),
+            Place::Many(many) => {
+                let node = self.links.find(many, self.slot).await?;
+                let connected = many.locator.connector(&node).connect_blocking().await;
+                let seat = Seat(Some(node));
+                let connection = connected.inspect_err(|fault| self.failed(&seat, fault))?;
+                Ok((connection, seat))
+            }
+        }
+    }
+
+    /// Waits until the slot is served elsewhere.
+    pub(crate) async fn left(&self, seat: &Seat) {
+        match (&self.links.place, &seat.0) {
+            (Place::Many(many), Some(node)) => many.locator.left(self.slot, node).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Learns from what went wrong there.
+    pub(crate) fn failed(&self, seat: &Seat, fault: &Fault) {
+        let (Place::Many(many), Some(node)) = (&self.links.place, &seat.0) else { return };
+        match fault {
+            Fault::Elsewhere { node: other, asked: false } => {
+                many.locator.moved(self.slot, other.clone().beside(node));
+            }
+            fault if fault.casts_doubt() => many.locator.doubt(node),
+            _ => {}
+        }
+    }
+
+    /// Who serves it now, as a URL that names it alone; none for an engine.
+    pub(crate) async fn url(&self) -> Result<Option<String>, Fault> {
+        let Some(plain) = &self.links.plain else { return Ok(None) };
+        match &self.links.place {
+            Place::One(_) => Ok(Some(plain.whole())),
+            Place::Many(many) => Ok(Some(plain.at(self.links.find(many, self.slot).await?))),
+        }
+    }
+}
+
+/// Where a connection of its own leads to.
+#[derive(Debug)]
+pub(crate) struct Seat(Option<Node>);
+
+/// `SCRIPT LOAD` rather than `EVAL`: from Redis 7.4 on the server forgets what came by `EVAL`. It goes
+/// to the node that misses the script and to no other, which may be down.
+async fn deliver_to(
+    link: &Link,
+    command: &Cmd,
+    script: Option<&Script>,
+    asking: bool,
+) -> Result<Value, Fault> {
+    match (deliver_once(link, command, asking).await, script) {
+        (Err(Fault::NoScript), Some(script)) => {
+            link.send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+            deliver_once(link, command, asking).await
+        }
+        (answer, _) => answer,
+    }
+}
+
+async fn deliver_once(link: &Link, command: &Cmd, asking: bool) -> Result<Value, Fault> {
+    if asking { link.send_asking(command).await } else { link.send(command).await }
+}
+
+/// One server that was named as such sends its callers elsewhere: no repetition helps.
+fn not_alone(fault: Fault) -> Fault {
+    match fault {
+        Fault::Elsewhere { node, .. } => {
+            let reason =
+                format!("{node} serves the queue in a Cluster; name it by redis+cluster://");
+            Fault::Refused { reason }
+        }
+        fault => fault,
+    }
+}

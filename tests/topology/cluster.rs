@@ -1,0 +1,230 @@
+//! A Cluster of three masters and three replicas, and what a healthy one does.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use redeliver::{Message, Queue, Raw, Server};
+use tempfile::TempDir;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+
+use crate::nodes::{Node, ports, until};
+
+const MASTERS: usize = 3;
+const NODES: usize = 2 * MASTERS;
+/// Long enough that a busy machine is not taken for a dead one.
+const NODE_TIMEOUT_MS: &str = "2000";
+
+/// Who serves which slots, as one of the nodes sees it.
+type Seen = Vec<(std::ops::RangeInclusive<u16>, usize)>;
+
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// The Cluster of this process, whole, for one test at a time.
+pub(crate) async fn whole() -> MappedMutexGuard<'static, Cluster> {
+    static STAGE: Mutex<Option<Cluster>> = Mutex::const_new(None);
+    let stage = STAGE.lock().await;
+    let mut cluster = MutexGuard::map(stage, |stage| stage.get_or_insert_with(Cluster::start));
+    cluster.heal();
+    cluster
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
+        let (ports, buses) = (ports::<NODES>(), ports::<NODES>());
+        let start = |(port, bus): (u16, u16)| {
+            let args = format!(
+                "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes \
+                --cluster-announce-ip 127.0.0.1 --cluster-node-timeout {NODE_TIMEOUT_MS} \
+                --cluster-require-full-coverage no --cluster-replica-validity-factor 0 \
+                --repl-diskless-sync-delay 0 --appendonly yes --appendfsync no"
+            );
+            let mut args: Vec<_> = args.split_whitespace().map(str::to_owned).collect();
+            args.extend(["--save".into(), String::new()]);
+            Node::start(&dir, port, "", &args)
+        };
+        let nodes: Vec<_> = ports.into_iter().zip(buses).map(start).collect();
+        for (index, node) in nodes.iter().enumerate() {
+            node.wait();
+            node.ask::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
+            let (port, bus) = (node.port.to_string(), buses[index].to_string());
+            nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        }
+        let share = 16_384 / MASTERS;
+        for (index, master) in nodes[..MASTERS].iter().enumerate() {
+            let last = if index + 1 == MASTERS { 16_383 } else { (index + 1) * share - 1 };
+            let (first, last) = ((index * share).to_string(), last.to_string());
+            master.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+        }
+        let met = |node: &Node| node.info_of_cluster("cluster_known_nodes") == NODES.to_string();
+        until("all nodes have met", || nodes.iter().all(met));
+        for (index, replica) in nodes[MASTERS..].iter().enumerate() {
+            let master: String = nodes[index].ask(&["CLUSTER", "MYID"]);
+            let follows = || replica.try_ask::<()>(&["CLUSTER", "REPLICATE", &master]).is_ok();
+            until("a replica knows its master", follows);
+        }
+        Self { nodes }
+    }
+
+    /// Waits until every node is there, sees a sound Cluster, and each master has a replica.
+    pub(crate) fn heal(&mut self) {
+        for node in &mut self.nodes {
+            node.thaw_or_restart();
+        }
+        until("the Cluster is whole", || {
+            let masters = self.masters();
+            masters.len() == MASTERS
+                && self.nodes.iter().all(|node| {
+                    node.info_of_cluster("cluster_state") == "ok"
+                        && node.info_of_cluster("cluster_slots_assigned") == "16384"
+                        && node.info_of_cluster("cluster_slots_fail") == "0"
+                        && node.info_of_cluster("cluster_slots_pfail") == "0"
+                })
+                && masters.iter().all(|master| {
+                    let replica = self.nodes[*master].info("replication", "slave0");
+                    replica.is_some_and(|replica| replica.contains("state=online"))
+                        && self.find_replica_of(*master).is_some()
+                })
+        });
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port, self.nodes[4].port)
+    }
+
+    /// What a node other than that one sees; nothing while none answers.
+    fn seen_but(&self, but: usize) -> Option<Seen> {
+        let others = self.nodes.iter().enumerate().filter(|(index, _)| *index != but);
+        let mut told = others.filter_map(|(_, node)| node.try_ask(&["CLUSTER", "SLOTS"]).ok());
+        let ranges: Vec<Vec<redis::Value>> = told.next()?;
+        let range = |range: Vec<redis::Value>| {
+            let [first, last, master] = [0, 1, 2].map(|index| range[index].clone());
+            let number = |value| redis::from_redis_value::<u16>(value).unwrap();
+            let master: Vec<redis::Value> = redis::from_redis_value(master).unwrap();
+            let port = number(master[1].clone());
+            let master = self.nodes.iter().position(|node| node.port == port).unwrap();
+            (number(first)..=number(last), master)
+        };
+        Some(ranges.into_iter().map(range).collect())
+    }
+
+    pub(crate) fn masters(&self) -> Vec<usize> {
+        let seen = self.seen_but(usize::MAX).unwrap_or_default();
+        seen.into_iter().map(|(_, master)| master).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The node that serves this queue.
+    pub(crate) fn owner(&self, queue: &str) -> usize {
+        self.owner_but(queue, usize::MAX).expect("somebody serves it")
+    }
+
+    /// The same as somebody else than that node sees it; nothing while nobody else does.
+    pub(crate) fn owner_but(&self, queue: &str, but: usize) -> Option<usize> {
+        let slot = self.slot(queue);
+        let seen = self.seen_but(but)?;
+        seen.into_iter().find(|(slots, _)| slots.contains(&slot)).map(|(_, master)| master)
+    }
+
+    pub(crate) fn owner_of_slot(&self, slot: u16) -> usize {
+        let seen = self.seen_but(usize::MAX).unwrap();
+        seen.into_iter().find(|(slots, _)| slots.contains(&slot)).unwrap().1
+    }
+
+    pub(crate) fn slot(&self, queue: &str) -> u16 {
+        let tag = format!("{{{queue}.0}}");
+        let mut told = self.nodes.iter().map(|node| node.try_ask(&["CLUSTER", "KEYSLOT", &tag]));
+        told.find_map(Result::ok).expect("somebody answers")
+    }
+
+    /// A node that follows that one.
+    pub(crate) fn replica_of(&self, master: usize) -> usize {
+        self.find_replica_of(master).expect("it has a replica")
+    }
+
+    fn find_replica_of(&self, master: usize) -> Option<usize> {
+        let id: String = self.nodes[master].try_ask(&["CLUSTER", "MYID"]).ok()?;
+        let nodes: String = self.nodes[master].try_ask(&["CLUSTER", "NODES"]).ok()?;
+        let follows = |line: &&str| line.contains("slave") && line.split(' ').nth(3) == Some(&id);
+        let line = nodes.lines().find(follows)?;
+        let is_it = |node: &Node| line.contains(&format!("127.0.0.1:{}@", node.port));
+        self.nodes.iter().position(is_it)
+    }
+
+    /// A name for a queue on that node; each call another one.
+    pub(crate) fn name_on(&self, owner: usize) -> String {
+        let names = std::iter::repeat_with(|| format!("q{:08x}", fastrand::u32(..)));
+        { names }.find(|name| self.owner(name) == owner).unwrap()
+    }
+}
+
+impl Node {
+    pub(crate) fn info_of_cluster(&self, field: &str) -> String {
+        let info: String = self.try_ask(&["CLUSTER", "INFO"]).unwrap_or_default();
+        let told = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        told.unwrap_or_default().trim().to_owned()
+    }
+
+    pub(crate) fn thaw_or_restart(&mut self) {
+        if self.is_dead() {
+            self.restart();
+        } else {
+            self.thaw();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_go_their_ways_on_every_node() {
+    let cluster = whole().await;
+    let server = Server::connect(&cluster.url()).await.unwrap();
+    let mut names = Vec::new();
+    for owner in cluster.masters() {
+        let name = cluster.name_on(owner);
+        let queue: Queue<Raw> = server.queue(&name).unwrap();
+        queue.push_all(["a", "b", "c"].map(Raw::from)).await.unwrap();
+        let later = Message::new(Raw::from("d")).delay(Duration::from_millis(1));
+        queue.push(later).await.unwrap();
+        let mut claimed = queue.claim(3).await.unwrap();
+        let _settled = claimed.remove(0).ack().await.unwrap();
+        let _settled = claimed.remove(0).bury("x").await.unwrap();
+        while queue.redeliver(10).await.unwrap().promoted == 0 {}
+        let counts = queue.counts().await.unwrap();
+        assert_eq!((counts.ready, counts.pending, counts.dead, counts.acked), (1, 1, 1, 1));
+        assert!(queue.check(|_| {}).await.unwrap().is_clean());
+        let url = server.url_of(queue.name()).await.unwrap().unwrap();
+        assert!(url.contains(&cluster.nodes[owner].port.to_string()), "{url}");
+        names.push(name);
+    }
+    let listed: Vec<_> = server.queues().await.unwrap();
+    assert!(names.iter().all(|name| listed.iter().any(|listed| listed.as_str() == name)));
+    assert_eq!(server.urls().await.unwrap().len(), MASTERS);
+    // Each node has the scripts that its queues called, and none of those that none called.
+    assert!(server.cached_scripts().await.unwrap().iter().any(|cached| *cached));
+    assert!(server.cached_scripts().await.unwrap().iter().any(|cached| !*cached));
+}
+
+#[tokio::test]
+async fn a_node_that_was_named_as_a_single_server_says_how_to_name_it() {
+    let cluster = whole().await;
+    let (named, other) = (cluster.masters()[0], cluster.masters()[1]);
+    let name = cluster.name_on(other);
+    let queue: Queue<Raw> =
+        Server::open(&cluster.nodes[named].url()).unwrap().queue(&name).unwrap();
+    let error = queue.push(Raw::from("x")).await.unwrap_err().to_string();
+    assert!(error.contains("redis+cluster://"), "{error}");
+}
+
+#[tokio::test]
+async fn scripts_that_one_node_lost_are_loaded_there() {
+    let cluster = whole().await;
+    let server = Server::connect(&cluster.url()).await.unwrap();
+    for owner in cluster.masters() {
+        let queue: Queue<Raw> = server.queue(&cluster.name_on(owner)).unwrap();
+        queue.push(Raw::from("x")).await.unwrap();
+        cluster.nodes[owner].ask::<()>(&["SCRIPT", "FLUSH"]);
+        queue.push(Raw::from("y")).await.unwrap();
+        assert_eq!(queue.counts().await.unwrap().ready, 2);
+    }
+}

@@ -1,0 +1,20 @@
+//! Several servers: a Cluster, and a master that sentinels watch. Real processes, real elections.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and tells what it saw"
+)]
+
+mod cluster;
+mod failover;
+mod migration;
+mod nodes;
+mod sentinels;
+mod traffic;
+#[path = "../ops/under_test.rs"]
+#[expect(dead_code, reason = "the verbs' tests use the rest of it")]
+mod under_test;
+mod watched;

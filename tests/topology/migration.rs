@@ -1,0 +1,91 @@
+//! Slots that move from one node to another while their queues are at work.
+
+use std::time::{Duration, Instant};
+
+use redeliver::Raw;
+
+use crate::cluster::{Cluster, whole};
+use crate::nodes::{Node, until};
+use crate::traffic::{Traffic, queue};
+
+/// A client that was told where a slot has gone goes there at once; the rest is the machine's.
+const SOON: Duration = Duration::from_secs(2);
+
+impl Cluster {
+    /// Moves a queue's slot from one master to another as operators do, one key after the other, with
+    /// a pause after each.
+    fn migrate(&self, name: &str, from: usize, to: usize, pause: Duration) {
+        let slot = self.slot(name).to_string();
+        let [source, target] = [from, to].map(|index| &self.nodes[index]);
+        let [from, to]: [String; 2] = [source, target].map(|node| node.ask(&["CLUSTER", "MYID"]));
+        target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from]);
+        source.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]);
+        loop {
+            std::thread::sleep(pause);
+            let keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            let Some(key) = keys.first() else { break };
+            let port = target.port.to_string();
+            source.ask::<String>(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+        }
+        std::thread::sleep(pause);
+        for node in [target, source] {
+            node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
+        }
+    }
+
+    /// How often any node has answered so since the start of the statistics.
+    fn errors(&self, code: &str) -> u64 {
+        let count = |node: &Node| {
+            let told = node.info("errorstats", &format!("errorstat_{code}"));
+            told.map_or(0, |told| told.trim_start_matches("count=").parse().unwrap())
+        };
+        self.nodes.iter().map(count).sum()
+    }
+
+    fn two_masters(&self, name: &str) -> (usize, usize) {
+        let from = self.owner(name);
+        (from, self.masters().into_iter().find(|master| *master != from).unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_at_work_follows_its_slot_that_moves_key_by_key() {
+    let cluster = whole().await;
+    let name = cluster.name_on(cluster.masters()[0]);
+    let (from, to) = cluster.two_masters(&name);
+    cluster.nodes.iter().for_each(|node| node.ask(&["CONFIG", "RESETSTAT"]));
+    let traffic = Traffic::start(&cluster.url(), &name).await;
+    tokio::task::block_in_place(|| cluster.migrate(&name, from, to, Duration::from_millis(50)));
+    let resumed = traffic.flows_after(Instant::now()).await;
+    until("all nodes know", || cluster.owner(&name) == to);
+    let (seen, lost) = traffic.end().await;
+    let [ask, again, moved] = ["ASK", "TRYAGAIN", "MOVED"].map(|code| cluster.errors(code));
+    eprintln!(
+        "moved key by key: flows {resumed:?} after, {} pushed, slowest {:?}, \
+        {ask} ASK, {again} TRYAGAIN, {moved} MOVED",
+        seen.pushed.len(),
+        seen.slowest
+    );
+    assert!(lost.is_empty() && seen.failed.is_empty(), "{lost:?} {:?}", seen.failed);
+    assert!(ask + again > 0 && moved > 0);
+    assert!(resumed < SOON, "{resumed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_workers_wake_where_their_slot_has_gone() {
+    let cluster = whole().await;
+    let name = cluster.name_on(cluster.masters()[1]);
+    let (from, to) = cluster.two_masters(&name);
+    let mut traffic = Traffic::start(&cluster.url(), &name).await;
+    traffic.pause().await;
+    cluster.migrate(&name, from, to, Duration::ZERO);
+    let begun = Instant::now();
+    let other = queue(&cluster.url(), &name).await;
+    let id = other.push(Raw::from("wake")).await.unwrap().id();
+    traffic.handled(id).await;
+    let woken = begun.elapsed();
+    eprintln!("woken {woken:?} after a push to the slot's new node");
+    assert!(woken < SOON, "{woken:?}");
+    let (_, lost) = traffic.end().await;
+    assert!(lost.is_empty(), "{lost:?}");
+}

@@ -1,0 +1,145 @@
+//! Server processes on free ports of loopback, which end when this process does.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redis::{FromRedisValue, RedisResult};
+
+use crate::under_test;
+
+/// Elections on a busy machine take their time; a test that is stuck has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(10);
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// `sh` reads our pipe and kills the server at its end, which comes with our own death; what it wrote
+/// goes with it, unless a line told that it is wanted again.
+const GUARD: &str = r#""$@" >>"$0/log" 2>&1 & p=$!; echo $p >"$0/pid"
+    read -r _; told=$?; kill -9 $p; wait $p
+    [ $told = 0 ] || { rm -rf "$0" "$0.conf"; rmdir "${0%/*}" 2>&-; }"#;
+
+/// Waits until it is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(PAUSE);
+    }
+    begun.elapsed()
+}
+
+/// Ports that were free just now.
+pub(crate) fn ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// One server of several.
+pub(crate) struct Node {
+    guard: Child,
+    dir: PathBuf,
+    args: Vec<String>,
+    pub(crate) port: u16,
+    /// `user:password@`, or nothing.
+    user: &'static str,
+}
+
+impl Node {
+    /// Starts in a new folder below this one.
+    pub(crate) fn start(below: &Path, port: u16, user: &'static str, args: &[String]) -> Self {
+        let dir = below.join(port.to_string());
+        std::fs::create_dir(&dir).unwrap();
+        let guard = spawn(&dir, args);
+        Self { guard, dir, args: args.to_vec(), port, user }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}127.0.0.1:{}", self.user, self.port)
+    }
+
+    pub(crate) fn try_ask<R: FromRedisValue>(&self, command: &[&str]) -> RedisResult<R> {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_connection_with_timeout(ANSWER)?;
+        connection.set_read_timeout(Some(ANSWER))?;
+        let mut built = redis::cmd(command[0]);
+        built.arg(&command[1..]);
+        built.query(&mut connection)
+    }
+
+    /// Any command, as an operator would type it.
+    pub(crate) fn ask<R: FromRedisValue>(&self, command: &[&str]) -> R {
+        let answer = self.try_ask(command);
+        answer.unwrap_or_else(|error| panic!("{command:?} at {}: {error}", self.port))
+    }
+
+    pub(crate) fn answers(&self) -> bool {
+        self.try_ask::<String>(&["PING"]).is_ok()
+    }
+
+    pub(crate) fn wait(&self) {
+        until(&format!("{} starts, see {}", self.port, self.dir.display()), || self.answers());
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut stdin) = self.guard.stdin.take() {
+            stdin.write_all(b"\n").ok();
+        }
+        self.guard.wait().unwrap();
+    }
+
+    pub(crate) fn is_dead(&mut self) -> bool {
+        self.guard.try_wait().unwrap().is_some()
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn restart(&mut self) {
+        self.guard = spawn(&self.dir, &self.args);
+        self.wait();
+    }
+
+    /// SIGSTOP: connections stay open, and nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.dir.join("pid")).unwrap();
+        let sent = Command::new("kill").args([signal, pid.trim()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// A field of INFO.
+    pub(crate) fn info(&self, section: &str, field: &str) -> Option<String> {
+        let info: String = self.try_ask(&["INFO", section]).ok()?;
+        let told = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        told.map(|told| told.trim().to_owned())
+    }
+
+    /// How many clients of the library are connected.
+    pub(crate) fn clients(&self) -> usize {
+        let list: String = self.try_ask(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap_or_default();
+        let ours = |line: &&str| line.contains("user=app") && !line.contains("cmd=client");
+        list.lines().filter(ours).count()
+    }
+}
+
+fn spawn(dir: &Path, args: &[String]) -> Child {
+    Command::new("sh")
+        .args(["-c", GUARD])
+        .arg(dir)
+        .args(under_test::program())
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a server is on PATH")
+}

@@ -1,0 +1,157 @@
+//! A master and two replicas that three sentinels watch.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+
+use crate::nodes::{Node, ports, until};
+
+/// The name under which the master is watched.
+const SERVICE: &str = "main";
+/// How long a master may be silent: long enough that a busy machine is not taken for a dead one.
+const DOWN_AFTER_MS: &str = "1500";
+/// Whom a server takes the sentinels and the replicas for, so that it can be cut off from them alone.
+const USERS: [&str; 2] = ["sentinel", "replica"];
+/// What clients, and the tests, log in as.
+const CLIENT: &str = "app:x@";
+
+pub(crate) struct Sentinels {
+    pub(crate) servers: Vec<Node>,
+    pub(crate) sentinels: Vec<Node>,
+}
+
+/// The sentinels and servers of this process, whole, for one test at a time.
+pub(crate) async fn whole() -> MappedMutexGuard<'static, Sentinels> {
+    static STAGE: Mutex<Option<Sentinels>> = Mutex::const_new(None);
+    let stage = STAGE.lock().await;
+    let mut sentinels = MutexGuard::map(stage, |stage| stage.get_or_insert_with(Sentinels::start));
+    sentinels.heal();
+    sentinels
+}
+
+impl Sentinels {
+    fn start() -> Self {
+        let dir = TempDir::with_prefix("rd-sentinels-").unwrap().keep();
+        let (ports, watching) = (ports::<3>(), ports::<3>());
+        let server = |port: u16| {
+            let users = ["app", USERS[0], USERS[1]]
+                .map(|user| format!("--user {user} on >x ~* &* +@all"))
+                .join(" ");
+            let master = ports[0];
+            let follows = if port == master {
+                String::new()
+            } else {
+                format!("--replicaof 127.0.0.1 {master}")
+            };
+            let args = format!(
+                "--port {port} --bind 127.0.0.1 --repl-diskless-sync-delay 0 --appendonly yes \
+                --appendfsync no --masteruser replica --masterauth x --repl-timeout 5 \
+                --user default off {users} {follows}"
+            );
+            let mut args: Vec<_> = args.split_whitespace().map(str::to_owned).collect();
+            args.extend(["--save".into(), String::new()]);
+            let node = Node::start(&dir, port, CLIENT, &args);
+            node.wait();
+            node
+        };
+        let servers: Vec<_> = ports.into_iter().map(server).collect();
+        let sentinel = |port: u16| {
+            let settings = format!(
+                "port {port}\nbind 127.0.0.1\nsentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
+                sentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} x\n\
+                sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n\
+                sentinel failover-timeout {SERVICE} 10000\n",
+                ports[0]
+            );
+            let file = dir.join(format!("{port}.conf"));
+            std::fs::write(&file, settings).unwrap();
+            let file = file.to_str().unwrap().to_owned();
+            let node = Node::start(&dir, port, "", &[file, "--sentinel".into()]);
+            node.wait();
+            node
+        };
+        let sentinels = watching.into_iter().map(sentinel).collect();
+        Self { servers, sentinels }
+    }
+
+    /// Waits until all agree on a master that two replicas follow.
+    fn heal(&mut self) {
+        self.servers.iter_mut().chain(&mut self.sentinels).for_each(Node::thaw_or_restart);
+        self.let_in();
+        until("master, replicas and sentinels are whole", || {
+            let masters: Vec<_> = self.sentinels.iter().map(|node| self.master_by(node)).collect();
+            let Some(Some(master)) = masters.first() else { return false };
+            let is_known = |sentinel: &Node| {
+                let told: std::collections::HashMap<String, String> =
+                    sentinel.try_ask(&["SENTINEL", "MASTER", SERVICE]).unwrap_or_default();
+                let is = |name: &str, value: &str| told.get(name).is_some_and(|told| told == value);
+                is("num-other-sentinels", "2") && is("num-slaves", "2") && is("flags", "master")
+            };
+            let server = &self.servers[*master];
+            let follows = |slot: &str| {
+                let told = server.info("replication", slot);
+                told.is_some_and(|told| told.contains("state=online"))
+            };
+            masters.iter().all(|told| *told == Some(*master))
+                && self.sentinels.iter().all(is_known)
+                && server.info("replication", "role").as_deref() == Some("master")
+                && follows("slave0")
+                && follows("slave1")
+        });
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let hosts = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port));
+        format!("redis+sentinel://{CLIENT}{}/{SERVICE}", hosts.collect::<Vec<_>>().join(","))
+    }
+
+    /// Whom a sentinel names.
+    fn master_by(&self, sentinel: &Node) -> Option<usize> {
+        let asked = sentinel.try_ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
+        let (_, port): (String, u16) = asked.ok()?;
+        self.servers.iter().position(|node| node.port == port)
+    }
+
+    pub(crate) fn master(&self) -> usize {
+        self.sentinels.iter().find_map(|node| self.master_by(node)).expect("a sentinel answers")
+    }
+
+    /// Whom any sentinel names that is not this one.
+    pub(crate) fn master_but(&self, old: usize) -> usize {
+        let mut named = self.sentinels.iter().filter_map(|node| self.master_by(node));
+        named.find(|named| *named != old).expect("another master is elected")
+    }
+
+    /// Waits until some sentinel names another master.
+    pub(crate) fn elected(&self, old: usize) -> Duration {
+        until("another master is elected", || {
+            let named = self.sentinels.iter().filter_map(|node| self.master_by(node));
+            { named }.any(|named| named != old)
+        })
+    }
+
+    /// Has the sentinels make another one the master.
+    pub(crate) fn hand_over(&self) {
+        let ask = || self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", SERVICE]).is_ok();
+        until("a sentinel begins the failover", ask);
+    }
+
+    /// Cuts a server off from sentinels and replicas, and from no one else.
+    pub(crate) fn cut_off(&self, server: usize) {
+        for user in USERS {
+            self.servers[server].ask::<()>(&["ACL", "SETUSER", user, "off"]);
+            self.servers[server].ask::<()>(&["CLIENT", "KILL", "USER", user]);
+        }
+    }
+
+    pub(crate) fn let_in(&self) {
+        for (server, user) in
+            self.servers.iter().flat_map(|server| USERS.map(|user| (server, user)))
+        {
+            // A sentinel that makes it a replica ends its connections.
+            let let_in = || server.try_ask::<()>(&["ACL", "SETUSER", user, "on"]).is_ok();
+            until("a server lets the others in", let_in);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A producer and a worker that go on whatever happens, and what became of each message.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use redeliver::{Backoff, Context, MessageId, Policy, Pushed, Queue, Raw, Server, Worker};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::nodes::PATIENCE;
+
+/// Between pushes: enough for many in each phase of a failover, and little for the machine.
+const EVERY: Duration = Duration::from_millis(5);
+/// Messages that are handled before something happens.
+const UNDER_WAY: usize = 50;
+const LOOK: Duration = Duration::from_millis(10);
+
+pub(crate) async fn queue(url: &str, name: &str) -> Queue<Raw> {
+    let policy = Policy::default().backoff(Backoff::None).lease(Duration::from_secs(5));
+    Server::connect(url).await.unwrap().queue(name).unwrap().with_policy(policy).unwrap()
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) pushed: HashSet<MessageId>,
+    pub(crate) handled: HashSet<MessageId>,
+    /// Pushes that gave up with an error.
+    pub(crate) failed: Vec<String>,
+    /// The longest that a push took.
+    pub(crate) slowest: Duration,
+    last_push: Option<Instant>,
+    last_handled: Option<Instant>,
+}
+
+pub(crate) struct Traffic {
+    pub(crate) queue: Queue<Raw>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
+    pushing: CancellationToken,
+    working: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Traffic {
+    pub(crate) async fn start(url: &str, name: &str) -> Self {
+        let (producing, queue) = (queue(url, name).await, queue(url, name).await);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (pushing, working) = (CancellationToken::new(), CancellationToken::new());
+        let handled = Arc::clone(&seen);
+        let worker = Worker::new(queue.clone(), move |_: Raw, context: Context| {
+            let mut seen = handled.lock().unwrap();
+            seen.handled.insert(context.id());
+            seen.last_handled = Some(Instant::now());
+            async {}
+        });
+        let worker = worker.run(working.clone().cancelled_owned());
+        let tasks = vec![
+            tokio::spawn(produce(producing, Arc::clone(&seen), pushing.clone())),
+            tokio::spawn(async { worker.await.unwrap() }),
+        ];
+        let traffic = Self { queue, seen, pushing, working, tasks };
+        while traffic.seen.lock().unwrap().handled.len() < UNDER_WAY {
+            traffic.flows_after(Instant::now()).await;
+        }
+        traffic
+    }
+
+    /// How long after that moment the first message was pushed and the first one was handled.
+    pub(crate) async fn flows_after(&self, begun: Instant) -> Duration {
+        loop {
+            {
+                let seen = self.seen.lock().unwrap();
+                let later = |at: Option<Instant>| at.filter(|at| *at > begun);
+                if let (Some(pushed), Some(handled)) =
+                    (later(seen.last_push), later(seen.last_handled))
+                {
+                    return pushed.max(handled).duration_since(begun);
+                }
+                assert!(begun.elapsed() < PATIENCE, "nothing flows: {:?}", seen.failed);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Pushes nothing more, and waits until the worker is idle.
+    pub(crate) async fn pause(&mut self) {
+        self.pushing.cancel();
+        self.tasks.remove(0).await.unwrap();
+        self.run_dry().await;
+    }
+
+    /// Waits until the worker has handled this one.
+    pub(crate) async fn handled(&self, id: MessageId) {
+        let begun = Instant::now();
+        while !self.seen.lock().unwrap().handled.contains(&id) {
+            assert!(begun.elapsed() < PATIENCE, "{id} is not handled");
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Pushes nothing more, waits until all is handled that is there, ends, and says what was lost: what
+    /// was pushed, never handled, and is in no state.
+    pub(crate) async fn end(self) -> (Seen, HashSet<MessageId>) {
+        self.pushing.cancel();
+        self.run_dry().await;
+        self.working.cancel();
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        let report = self.queue.check(|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        let lost = seen.pushed.difference(&seen.handled).copied().collect();
+        (seen, lost)
+    }
+}
+
+impl Traffic {
+    async fn run_dry(&self) {
+        let begun = Instant::now();
+        loop {
+            if let Ok(counts) = self.queue.counts().await {
+                assert!(counts.law_holds(), "{counts:?}");
+                if counts.ready + counts.pending + counts.scheduled == 0 {
+                    return;
+                }
+            }
+            assert!(begun.elapsed() < PATIENCE, "the queue does not run dry");
+            sleep(LOOK).await;
+        }
+    }
+}
+
+async fn produce(queue: Queue<Raw>, seen: Arc<Mutex<Seen>>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let begun = Instant::now();
+        let pushed = queue.push(Raw::from("x")).await;
+        {
+            let mut seen = seen.lock().unwrap();
+            seen.slowest = seen.slowest.max(begun.elapsed());
+            match pushed.map(Pushed::id) {
+                Ok(id) => {
+                    seen.pushed.insert(id);
+                    seen.last_push = Some(Instant::now());
+                }
+                Err(error) => seen.failed.push(error.to_string()),
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
