@@ -119,7 +119,7 @@ impl Locator {
     /// A node said that another one serves the slot now; more may have moved.
     pub(crate) fn moved(&self, slot: u16, node: Node) {
         self.map.send_modify(|map| map.moved(slot, node));
-        self.hurry.notify_one();
+        self.hurry();
     }
 
     /// The node failed, or said that it is not the one to ask.
@@ -129,6 +129,11 @@ impl Locator {
             map.doubt(node);
             false
         });
+    }
+
+    /// Has others asked now, with nobody waiting for it.
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     /// Waits until the slot is served by another node than this one.

@@ -1,12 +1,14 @@
 //! Sends commands to whoever serves them now.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::address::{Address, PlainUrl};
 use crate::ask::Source;
@@ -18,6 +20,10 @@ use crate::locate::Locator;
 use crate::script::Script;
 use crate::slots::{Node, slot_of};
 
+/// A node that takes so long for an answer may have been replaced; it is asked for that often.
+const SLOW: Duration = Duration::from_millis(500);
+/// Within it an answer comes that was under way when the slot moved.
+const LAST_WORD: Duration = Duration::from_millis(200);
 /// A slot moves from one node to another; a longer chain is a circle.
 const MAX_HOPS: usize = 5;
 
@@ -168,6 +174,31 @@ impl Many {
         Arc::clone(links.entry(node.clone()).or_insert_with(link))
     }
 
+    /// Waits for a node for no longer than it serves the slot. One that is replaced while it hangs
+    /// would take the whole time-out, and one that hands over has its last word.
+    async fn outlast<T>(
+        &self,
+        slot: u16,
+        node: &Node,
+        answer: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let left = async {
+            self.locator.left(slot, node).await;
+            sleep(LAST_WORD).await;
+        };
+        let (mut answer, mut left) = (pin!(answer), pin!(left));
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = &mut left => {
+                    let reason = format!("{node} was replaced before it answered");
+                    return Err(Fault::Ambiguous { reason, timeout: true });
+                }
+                () = sleep(SLOW) => self.locator.hurry(),
+            }
+        }
+    }
+
     /// Asks, and lets go of links to nodes that serve nothing any more.
     async fn look(&self) {
         if let Err(fault) = self.locator.ask().await {
@@ -197,15 +228,30 @@ impl Route {
     }
 
     async fn deliver(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Fault> {
-        let many = match &self.links.place {
-            Place::One(link) => {
-                return deliver_to(link, command, script, false).await.map_err(not_alone);
-            }
-            Place::Many(many) => many,
-        };
+        match &self.links.place {
+            Place::One(link) => deliver_to(link, command, script, false).await.map_err(not_alone),
+            // In a box, so that calls to one server are not as large.
+            Place::Many(many) => Box::pin(self.deliver_to_one_of(many, command, script)).await,
+        }
+    }
+
+    async fn deliver_to_one_of(
+        &self,
+        many: &Many,
+        command: &Cmd,
+        script: Option<&Script>,
+    ) -> Result<Value, Fault> {
         let (mut node, mut asking) = (self.links.find(many, self.slot).await?, false);
         for _ in 0..MAX_HOPS {
-            match deliver_to(&many.link(&node), command, script, asking).await {
+            let link = many.link(&node);
+            let delivered = deliver_to(&link, command, script, asking);
+            // Whom a node has sent us to with one call is not the one who serves the slot.
+            let answer = if asking {
+                delivered.await
+            } else {
+                many.outlast(self.slot, &node, delivered).await
+            };
+            match answer {
                 Err(Fault::Elsewhere { node: other, asked }) => {
                     let other = other.beside(&node);
                     if !asked {
@@ -243,7 +289,8 @@ impl Route {
             Place::One(link) => Ok((link.connector().connect_blocking().await?, Seat(None))),
             Place::Many(many) => {
                 let node = self.links.find(many, self.slot).await?;
-                let connected = many.locator.connector(&node).connect_blocking().await;
+                let connector = many.locator.connector(&node);
+                let connected = many.outlast(self.slot, &node, connector.connect_blocking()).await;
                 let seat = Seat(Some(node));
                 let connection = connected.inspect_err(|fault| self.failed(&seat, fault))?;
                 Ok((connection, seat))

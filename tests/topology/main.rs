@@ -12,6 +12,8 @@ mod cluster;
 mod failover;
 mod migration;
 mod nodes;
+#[cfg(feature = "cli")]
+mod program;
 mod sentinels;
 mod traffic;
 #[path = "../ops/under_test.rs"]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redeliver::Raw;
 
 use crate::cluster::{Cluster, whole};
-use crate::nodes::{Node, until};
+use crate::nodes::{GRANTED, Node, until};
 use crate::traffic::{Traffic, queue};
 
 /// A client that was told where a slot has gone goes there at once; the rest is the machine's.
@@ -54,7 +54,9 @@ async fn a_queue_at_work_follows_its_slot_that_moves_key_by_key() {
     let name = cluster.name_on(cluster.masters()[0]);
     let (from, to) = cluster.two_masters(&name);
     cluster.nodes.iter().for_each(|node| node.ask(&["CONFIG", "RESETSTAT"]));
-    let traffic = Traffic::start(&cluster.url(), &name).await;
+    cluster.nodes.iter().for_each(Node::grant);
+    let url = cluster.url().replace("://", &format!("://{GRANTED}"));
+    let traffic = Traffic::start(&url, &name).await;
     tokio::task::block_in_place(|| cluster.migrate(&name, from, to, Duration::from_millis(50)));
     let resumed = traffic.flows_after(Instant::now()).await;
     until("all nodes know", || cluster.owner(&name) == to);

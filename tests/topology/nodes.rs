@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use redeliver::Role;
 use redis::{FromRedisValue, RedisResult};
 
 use crate::under_test;
@@ -20,6 +21,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 const GUARD: &str = r#""$@" >>"$0/log" 2>&1 & p=$!; echo $p >"$0/pid"
     read -r _; told=$?; kill -9 $p; wait $p
     [ $told = 0 ] || { rm -rf "$0" "$0.conf"; rmdir "${0%/*}" 2>&-; }"#;
+
+/// How the user that `Node::grant` makes stands in a URL.
+pub(crate) const GRANTED: &str = "granted:secret@";
 
 /// Waits until it is so.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
@@ -73,6 +77,13 @@ impl Node {
     pub(crate) fn ask<R: FromRedisValue>(&self, command: &[&str]) -> R {
         let answer = self.try_ask(command);
         answer.unwrap_or_else(|error| panic!("{command:?} at {}: {error}", self.port))
+    }
+
+    /// A user with just the rights of an operator.
+    pub(crate) fn grant(&self) {
+        let rules = format!("granted on >secret {}", Role::Operator.rules("rd").unwrap());
+        let rules: Vec<_> = rules.split(' ').collect();
+        self.ask::<()>(&[&["ACL", "SETUSER"], &rules[..]].concat());
     }
 
     pub(crate) fn answers(&self) -> bool {

@@ -14,7 +14,7 @@ const DOWN_AFTER_MS: &str = "1500";
 /// Whom a server takes the sentinels and the replicas for, so that it can be cut off from them alone.
 const USERS: [&str; 2] = ["sentinel", "replica"];
 /// What clients, and the tests, log in as.
-const CLIENT: &str = "app:x@";
+pub(crate) const CLIENT: &str = "app:x@";
 
 pub(crate) struct Sentinels {
     pub(crate) servers: Vec<Node>,

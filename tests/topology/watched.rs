@@ -6,8 +6,8 @@ use redeliver::{Queue, Raw, Server};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-use crate::nodes::PATIENCE;
-use crate::sentinels::{Sentinels, whole};
+use crate::nodes::{GRANTED, Node, PATIENCE};
+use crate::sentinels::{CLIENT, Sentinels, whole};
 use crate::traffic::Traffic;
 
 /// From the moment that a sentinel names another master until messages flow there.
@@ -70,7 +70,8 @@ async fn one_sentinel_of_three_is_enough_and_an_unknown_name_is_told() {
 async fn a_failover_that_was_ordered_is_followed() {
     let stage = whole().await;
     let old = stage.master();
-    let traffic = Traffic::start(&stage.url(), "ordered").await;
+    stage.servers.iter().for_each(Node::grant);
+    let traffic = Traffic::start(&stage.url().replace(CLIENT, GRANTED), "ordered").await;
     stage.hand_over();
     block_in_place(|| stage.elected(old));
     let resumed = traffic.flows_after(Instant::now()).await;

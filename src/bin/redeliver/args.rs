@@ -50,7 +50,8 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// Uses this server instead of a private one.
     ///
-    /// It takes `redis://[user:password@]host[:port][/db]` or `unix:///path`.
+    /// It takes `redis://[user:password@]host[:port][/db]`, `unix:///path`,
+    /// `redis+sentinel://host,host/service` or `redis+cluster://host,host`.
     #[arg(long, global = true, env = "REDELIVER_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
     /// What runs the queues where no URL is given.

@@ -72,7 +72,8 @@ struct Keys {
 
 impl Keys {
     fn new(queue: &str) -> Self {
-        let key = |name| format!("{{floor-{queue}}}.{name}");
+        // The tag of the queue's own keys: on a Cluster they are on the same node.
+        let key = |name| format!("floor.{{{queue}.0}}.{name}");
         Self { ready: key("ready"), pending: key("pending"), messages: key("messages") }
     }
 }

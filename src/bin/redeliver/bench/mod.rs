@@ -130,8 +130,9 @@ pub(crate) async fn run(global: &Global, args: &BenchArgs) -> Result<Exit> {
     let name = format!("bench-{:08x}", fastrand::u32(..));
     let progress = ProgressBar::new(PHASES);
     progress.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} {elapsed}")?);
-    let probe = Probe::connect(&session.url).await?;
     let queue = session.server.queue(&name)?;
+    let url = session.server.url_of(queue.name()).await?;
+    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url)).await?;
     let bench = Bench { args, queue, probe, progress };
     let measured = measure(&bench).await;
     bench.queue.destroy().await?;

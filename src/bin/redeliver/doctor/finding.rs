@@ -56,6 +56,11 @@ pub(super) fn hidden(about: &'static str, command: &str) -> Finding {
 }
 
 impl Finding {
+    /// The same about one server of several.
+    pub(super) fn at(self, server: &str) -> Self {
+        Self { says: format!("{server}: {}", self.says), ..self }
+    }
+
     /// For people: one line, and one for the fix.
     pub(super) fn in_words(&self) -> String {
         let word = match self.severity {

@@ -8,7 +8,7 @@ mod server;
 
 use anyhow::Result;
 use clap::Args;
-use redeliver::QueueName;
+use redeliver::{QueueName, Server};
 
 use crate::acl::Role;
 use crate::args::Global;
@@ -35,9 +35,15 @@ pub(crate) struct DoctorArgs {
 
 pub(crate) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
-    let probe = Probe::connect(&session.url).await?;
-    let mut found = server::check(&probe).await?;
-    found.extend(rights::check(&probe, &session, &global.prefix, args.role.into()).await?);
+    let mut found = Vec::new();
+    let urls = session.server.urls().await?;
+    for url in &urls {
+        let here = server::check(&Probe::connect(url).await?).await?;
+        let address = Server::open(url)?.address();
+        let several = urls.len() > 1;
+        found.extend(here.into_iter().map(|it| if several { it.at(&address) } else { it }));
+    }
+    found.extend(rights::check(&session, &global.prefix, args.role.into()).await?);
     let queues = match &args.queue {
         Some(queue) => vec![queue.clone()],
         // The list is best effort, and not every role may read it.

@@ -66,14 +66,11 @@ struct Refused {
     left_behind: bool,
 }
 
-pub(super) async fn check(
-    probe: &Probe,
-    session: &Session,
-    prefix: &str,
-    role: Role,
-) -> Result<Vec<Finding>> {
+pub(super) async fn check(session: &Session, prefix: &str, role: Role) -> Result<Vec<Finding>> {
     let scratch = QueueName::new(format!("doctor.{}", MessageId::generate()))?;
-    let refused = try_all(probe, prefix, &scratch, role).await?;
+    let url = session.server.url_of(&scratch).await?;
+    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url)).await?;
+    let refused = try_all(&probe, prefix, &scratch, role).await?;
     let mut found = Vec::new();
     if refused.keys {
         let fix = format!("ACL SETUSER <user> ~{prefix}:*");

@@ -41,6 +41,9 @@ pub(super) async fn check(probe: &Probe) -> Result<Vec<Finding>> {
         found.push(persistence(probe, &info).await?);
         found.extend(last_writes(&info));
         found.push(replicas(probe, &info).await?);
+        if info.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
+            found.extend(cluster(probe).await?);
+        }
     } else {
         found.push(hidden("server", "INFO"));
     }
@@ -177,6 +180,31 @@ async fn replicas(probe: &Probe, info: &Info) -> Result<Finding> {
         ),
         _ => ok(about, format!("{count}; {lost}")),
     })
+}
+
+/// What the Cluster is like, as this node sees it.
+async fn cluster(probe: &Probe) -> Result<Vec<Finding>> {
+    let about = "cluster";
+    let Some(told) = probe.look::<String>(redis::cmd("CLUSTER").arg("INFO")).await? else {
+        return Ok(vec![hidden(about, "CLUSTER INFO")]);
+    };
+    let field = |name| {
+        let told = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        told.unwrap_or_default().trim()
+    };
+    let mut found = Vec::new();
+    if field("cluster_state") != "ok" || field("cluster_slots_ok") != "16384" {
+        let (state, sound) = (field("cluster_state"), field("cluster_slots_ok"));
+        let says = format!("{state}, {sound} of 16384 slots are served");
+        found.push(fail(about, says, "redis-cli --cluster check, then fix"));
+    } else {
+        found.push(ok(about, format!("{} masters serve all slots", field("cluster_size"))));
+    }
+    if probe.config("cluster-require-full-coverage").await?.as_deref() == Some("yes") {
+        let says = "one shard that is down stops the queues of all";
+        found.push(warn(about, says, "CONFIG SET cluster-require-full-coverage no"));
+    }
+    Ok(found)
 }
 
 fn memory(info: &Info) -> Finding {

@@ -1,9 +1,11 @@
-//! The server's memory, where the user may see it.
+//! The server's memory, where the user may see it: of several servers, of the fullest.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use futures_util::future::join_all;
+use redeliver::Server;
 use tokio::time::timeout;
 
 use super::exporter;
@@ -12,41 +14,60 @@ use crate::doctor::Probe;
 /// A server that takes longer is asked again at the next look.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks over a connection beside the library's own, which is made anew after each fault.
+/// Looks over connections beside the library's own, which are made anew after each fault.
 pub(super) struct Memory {
-    url: String,
-    probe: Option<Probe>,
+    server: Server,
+    probes: HashMap<String, Probe>,
 }
 
+/// Bytes in use, and the most that may be, 0 meaning no limit.
+type Used = (u64, u64);
+
 impl Memory {
-    pub(super) fn new(url: String) -> Self {
-        Self { url, probe: None }
+    pub(super) fn new(server: Server) -> Self {
+        Self { server, probes: HashMap::new() }
     }
 
     /// Looks, and records what it saw.
     pub(super) async fn look(&mut self) {
-        let looked = timeout(PATIENCE, self.ask()).await;
-        match looked.unwrap_or_else(|_| Err(anyhow!("the server does not answer"))) {
-            Ok(Some(info)) => {
-                let bytes = |name: &str| info.get(name).and_then(|bytes| bytes.parse().ok());
-                if let (Some(used), Some(limit)) = (bytes("used_memory"), bytes("maxmemory")) {
-                    exporter::note_memory(used, limit);
-                }
+        let mut probes = std::mem::take(&mut self.probes);
+        let looks = self.server.urls().await.unwrap_or_default().into_iter().map(|url| {
+            let probe = probes.remove(&url);
+            async move {
+                let looked = timeout(PATIENCE, ask(&url, probe)).await;
+                (url, looked.unwrap_or_else(|_| Err(anyhow!("the server does not answer"))))
             }
-            // The user may not ask.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::debug!(%error, "the server's memory cannot be read");
-                self.probe = None;
+        });
+        let mut seen = Vec::new();
+        for (url, looked) in join_all(looks).await {
+            match looked {
+                Ok((probe, used)) => {
+                    self.probes.insert(url, probe);
+                    seen.extend(used);
+                }
+                Err(error) => tracing::debug!(%error, "a server's memory cannot be read"),
             }
         }
+        if let Some((used, limit)) = seen.into_iter().max_by(|a, b| share(a).total_cmp(&share(b))) {
+            exporter::note_memory(used, limit);
+        }
     }
+}
 
-    async fn ask(&mut self) -> Result<Option<HashMap<String, String>>> {
-        let probe = match self.probe.take() {
-            Some(probe) => probe,
-            None => Probe::connect(&self.url).await?,
-        };
-        self.probe.insert(probe).info("memory").await
-    }
+/// Without a limit the one that uses most is the fullest.
+#[expect(clippy::cast_precision_loss, reason = "it is only compared")]
+fn share((used, limit): &Used) -> f64 {
+    *used as f64 / (*limit).max(1) as f64
+}
+
+/// Nothing where the user may not ask.
+async fn ask(url: &str, probe: Option<Probe>) -> Result<(Probe, Option<Used>)> {
+    let probe = match probe {
+        Some(probe) => probe,
+        None => Probe::connect(url).await?,
+    };
+    let info = probe.info("memory").await?;
+    let bytes = |name: &str| info.as_ref()?.get(name)?.parse().ok();
+    let used = bytes("used_memory").zip(bytes("maxmemory"));
+    Ok((probe, used))
 }

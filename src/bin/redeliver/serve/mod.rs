@@ -120,7 +120,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
     if !global.quiet {
         note(&format!("serving http://{address}"));
     }
-    serve(&app, Memory::new(session.url.clone()), listener, &mut signals).await?;
+    serve(&app, Memory::new(session.server.clone()), listener, &mut signals).await?;
     app.pollers.close();
     app.pollers.wait().await;
     drop(app);
