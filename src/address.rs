@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::access::Access;
 use crate::connect::{Connector, refused};
 use crate::error::Result;
 use crate::slots::Node;
@@ -55,15 +56,17 @@ impl PlainUrl {
 }
 
 impl Address {
-    pub(crate) fn parse(url: &str) -> Result<Self> {
+    pub(crate) fn parse(url: &str, access: &Access) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
         if let Some(scheme) = scheme.strip_suffix(SENTINEL) {
-            Parts::of(scheme, rest).and_then(Parts::sentinel).ok_or_else(|| refused(url))
+            let parts = Parts::of(scheme, rest).ok_or_else(|| refused(url))?;
+            parts.sentinel(access)?.ok_or_else(|| refused(url))
         } else if let Some(scheme) = scheme.strip_suffix(CLUSTER) {
-            Parts::of(scheme, rest).and_then(Parts::cluster).ok_or_else(|| refused(url))
+            let parts = Parts::of(scheme, rest).ok_or_else(|| refused(url))?;
+            parts.cluster(access)?.ok_or_else(|| refused(url))
         } else {
             let plain = PlainUrl { before: url.to_owned(), after: String::new() };
-            Ok(Self::Server(Connector::new(url)?, plain))
+            Ok(Self::Server(Connector::new(url, access.clone())?, plain))
         }
     }
 }
@@ -120,30 +123,34 @@ impl<'a> Parts<'a> {
     }
 
     /// `HOSTS/SERVICE[/DB][?sentinel_username=USER&sentinel_password=PASSWORD]`.
-    fn sentinel(mut self) -> Option<Address> {
+    fn sentinel(mut self, access: &Access) -> Result<Option<Address>> {
         let (service, db) = self.path.split_once('/').unwrap_or((self.path, ""));
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let Some(first) = self.hosts.first().copied() else { return Ok(None) };
         if service.is_empty() || !service.chars().all(allowed) {
-            return None;
+            return Ok(None);
         }
         let (user, password) = (self.take("sentinel_username"), self.take("sentinel_password"));
         let user = if password.is_empty() { String::new() } else { format!("{user}:{password}@") };
         let watcher = self.plain(&user, "");
-        let sentinel = |host: &&str| Connector::new(&watcher.at(ported(host))).ok();
-        let sentinels = self.hosts.iter().map(sentinel).collect::<Option<Vec<_>>>()?;
+        let sentinel =
+            |host: &&str| Connector::new(&watcher.at(ported(host)), access.without_password());
+        let sentinels = self.hosts.iter().map(sentinel).collect::<Result<Vec<_>>>()?;
         let plain = self.plain(self.user, db);
-        let server = Connector::new(&plain.at(self.hosts.first()?)).ok()?.masters_only();
-        Some(Address::Sentinel { sentinels, service: service.to_owned(), server, plain })
+        let server = Connector::new(&plain.at(first), access.clone())?.masters_only();
+        Ok(Some(Address::Sentinel { sentinels, service: service.to_owned(), server, plain }))
     }
 
     /// `HOSTS[/DB]`.
-    fn cluster(self) -> Option<Address> {
+    fn cluster(self, access: &Access) -> Result<Option<Address>> {
         let plain = self.plain(self.user, self.path);
-        let connector = |host: &&str| Connector::new(&plain.at(host)).ok();
-        let nodes = self.hosts.iter().map(|host| connector(host)?.node());
-        let seeds = nodes.collect::<Option<Vec<_>>>()?;
-        let server = connector(self.hosts.first()?)?;
-        Some(Address::Cluster { seeds, server, plain })
+        let connector = |host: &&str| Connector::new(&plain.at(host), access.clone());
+        let servers = self.hosts.iter().map(connector).collect::<Result<Vec<_>>>()?;
+        let seeds = servers.iter().map(Connector::node).collect::<Option<Vec<_>>>();
+        let (Some(seeds), Some(server)) = (seeds, servers.into_iter().next()) else {
+            return Ok(None);
+        };
+        Ok(Some(Address::Cluster { seeds, server, plain }))
     }
 }
 
@@ -158,6 +165,10 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
+    fn parse(url: &str) -> Result<Address> {
+        Address::parse(url, &Access::default())
+    }
+
     fn addresses(connectors: &[Connector]) -> Vec<String> {
         connectors.iter().map(Connector::address).collect()
     }
@@ -165,8 +176,7 @@ mod tests {
     #[test]
     fn a_sentinel_url_names_sentinels_service_user_and_database() {
         let url = "redis+sentinel://u:p%40q@a,b:5,[::1]/main-1/3?sentinel_password=x%2Fy";
-        let Ok(Address::Sentinel { sentinels, service, server, plain }) = Address::parse(url)
-        else {
+        let Ok(Address::Sentinel { sentinels, service, server, plain }) = parse(url) else {
             panic!("{url} is not understood");
         };
         assert_eq!(addresses(&sentinels), ["a:26379", "b:5", "::1:26379"]);
@@ -180,7 +190,7 @@ mod tests {
     #[test]
     fn a_cluster_url_names_nodes_and_user() {
         let url = "redis+cluster://:p@a:7000,b,[::1]:7002?protocol=resp3";
-        let Ok(Address::Cluster { seeds, server, plain }) = Address::parse(url) else {
+        let Ok(Address::Cluster { seeds, server, plain }) = parse(url) else {
             panic!("{url} is not understood");
         };
         let shown: Vec<_> = seeds.iter().map(ToString::to_string).collect();
@@ -203,13 +213,13 @@ mod tests {
             "http+cluster://u:canary@a:1",
             "redis+canary://a:1",
         ] {
-            match Address::parse(url) {
+            match parse(url) {
                 Err(Error::Invalid { value, .. }) => assert!(!value.contains("canary"), "{value}"),
                 Ok(parsed) => assert!(!format!("{parsed:?}").contains("canary"), "{parsed:?}"),
                 Err(error) => panic!("{error}"),
             }
         }
-        assert!(Address::parse("redis+sentinel://a:1").is_err());
-        assert!(Address::parse("redis+cluster://a:1,,b:2").is_err());
+        assert!(parse("redis+sentinel://a:1").is_err());
+        assert!(parse("redis+cluster://a:1,,b:2").is_err());
     }
 }

@@ -15,7 +15,6 @@ use crate::op::extend::{Extend, ExtendItem, Extended};
 use crate::op::push::{Placed, Push};
 use crate::op::release::{Release, ReleaseItem, Released};
 use crate::op::retry::{Failed, Retry, RetryItem};
-use crate::script::Call;
 use crate::store::{CALL_PATIENCE, Ran, Store};
 
 /// Items of one call: beyond it a script gains little and blocks others longer.
@@ -29,12 +28,21 @@ const MAX_WAITING: usize = 16 * MAX_BATCH;
 /// KiB that wait in memory, before callers wait in turn.
 const MAX_WAITING_KIB: u32 = 16 * 1024;
 
-/// A call that is a list of items, each with an outcome of its own.
-pub(crate) trait Batched: Call<Reply = Vec<Self::Outcome>> + 'static {
+/// A list of items that travel together, each with an outcome of its own.
+pub(crate) trait Batched: Sized + Send + Sync + 'static {
     type Item: Send + 'static;
     type Outcome: Send + Copy + 'static;
+    const ITEMS: usize = MAX_BATCH;
+    const BYTES: usize = MAX_BATCH_BYTES;
+    /// How many are on their way at a time.
+    const CALLS: usize = MAX_CALLS;
     fn collect(items: Vec<Self::Item>) -> Self;
     fn weight(item: &Self::Item) -> usize;
+    fn run(
+        &self,
+        store: &Store,
+        given_up: Instant,
+    ) -> impl Future<Output = Result<Ran<Vec<Self::Outcome>>>> + Send;
 }
 
 macro_rules! batched {
@@ -50,6 +58,10 @@ macro_rules! batched {
             fn weight(item: &Self::Item) -> usize {
                 let weight: fn(&$item) -> usize = $weight;
                 weight(item)
+            }
+
+            async fn run(&self, store: &Store, given_up: Instant) -> Result<Ran<Vec<$outcome>>> {
+                store.run_until(self, given_up).await
             }
         }
     };
@@ -105,6 +117,11 @@ impl<B: Batched> Driver<B> {
         outcome.await.map_err(|_| stopped())?
     }
 
+    /// Sends many items without waiting for others.
+    pub(crate) async fn run(&self, items: Vec<B::Item>) -> Result<Ran<Vec<B::Outcome>>> {
+        B::collect(items).run(&self.store, Instant::now() + CALL_PATIENCE).await
+    }
+
     /// The driver's task lives in the runtime of its first caller; when that one ends, the next
     /// caller starts another.
     fn inbox(&self) -> mpsc::Sender<Entry<B>> {
@@ -128,7 +145,7 @@ async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>) {
     let mut calls = JoinSet::new();
     while let Some(first) = inbox.recv().await {
         while calls.try_join_next().is_some() {}
-        if calls.len() >= MAX_CALLS {
+        if calls.len() >= B::CALLS {
             calls.join_next().await;
         }
         calls.spawn(send(store.clone(), fill(first, &mut inbox)));
@@ -139,7 +156,7 @@ async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>) {
 fn fill<B: Batched>(first: Entry<B>, inbox: &mut mpsc::Receiver<Entry<B>>) -> Vec<Entry<B>> {
     let mut bytes = B::weight(&first.item);
     let mut batch = vec![first];
-    while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+    while batch.len() < B::ITEMS && bytes < B::BYTES {
         let Ok(entry) = inbox.try_recv() else { break };
         bytes += B::weight(&entry.item);
         batch.push(entry);
@@ -152,7 +169,7 @@ async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
     let given_up = batch.iter().map(|entry| entry.given_up).max().unwrap_or_else(Instant::now);
     let (items, answers): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|entry| (entry.item, (entry.answer, entry.room))).unzip();
-    let outcomes = run(&store, &B::collect(items), given_up).await;
+    let outcomes = B::collect(items).run(&store, given_up).await;
     for (index, (answer, _room)) in answers.into_iter().enumerate() {
         let outcome = match &outcomes {
             Ok(Ran { reply, repeated }) => reply
@@ -166,21 +183,13 @@ async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
     }
 }
 
-async fn run<B: Batched>(
-    store: &Store,
-    call: &B,
-    given_up: Instant,
-) -> Result<Ran<Vec<B::Outcome>>> {
-    store.run_until(call, given_up).await
-}
-
-/// Cuts a list into calls of at most 512 items and about 1 MiB.
+/// Cuts a list into calls of as many items and bytes as one may have.
 pub(crate) fn cut<B: Batched>(items: Vec<B::Item>) -> Vec<Vec<B::Item>> {
     let mut batches: Vec<Vec<B::Item>> = Vec::new();
-    let mut bytes = MAX_BATCH_BYTES;
+    let mut bytes = B::BYTES;
     for item in items {
         match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES => {
+            Some(batch) if batch.len() < B::ITEMS && bytes < B::BYTES => {
                 bytes += B::weight(&item);
                 batch.push(item);
             }

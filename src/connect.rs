@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError, Value};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, Value};
 use tokio::time::timeout;
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::metrics;
 use crate::slots::Node;
 
 /// A busy server answers late; the client's default of 500 ms would break healthy calls.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Name resolution, TCP and the handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unacknowledged data this old means that the peer is gone (the system's default is 15 minutes).
@@ -31,13 +32,13 @@ pub(crate) struct Connector {
 
 #[derive(Debug, Clone)]
 enum Target {
-    Server(Client),
+    Server(Box<ConnectionInfo>, Access),
     #[cfg(feature = "embedded")]
     Engine(crate::embedded::Engine),
 }
 
 impl Connector {
-    pub(crate) fn new(url: &str) -> Result<Self> {
+    pub(crate) fn new(url: &str, access: Access) -> Result<Self> {
         let info = url.into_connection_info().map_err(|_| refused(url))?;
         let (idle, interval, probes) = KEEPALIVE;
         let keepalive =
@@ -47,8 +48,8 @@ impl Connector {
         let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-        let client = Client::open(info).map_err(|_| refused(url))?;
-        Ok(Self { target: Target::Server(client), masters_only: false })
+        access.check(&info)?;
+        Ok(Self { target: Target::Server(Box::new(info), access), masters_only: false })
     }
 
     #[cfg(feature = "embedded")]
@@ -59,7 +60,9 @@ impl Connector {
     /// The same user and settings at another server.
     pub(crate) fn at(&self, node: &Node) -> Self {
         let target = match &self.target {
-            Target::Server(client) => Target::Server(moved(client, node)),
+            Target::Server(info, access) => {
+                Target::Server(Box::new(moved(info, node)), access.clone())
+            }
             #[cfg(feature = "embedded")]
             engine @ Target::Engine(_) => engine.clone(),
         };
@@ -72,8 +75,8 @@ impl Connector {
 
     /// Host and port, where it is reached by them.
     pub(crate) fn node(&self) -> Option<Node> {
-        let Target::Server(client) = &self.target else { return None };
-        match client.get_connection_info().addr() {
+        let Target::Server(info, _) = &self.target else { return None };
+        match info.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Some(Node::new(host, *port))
             }
@@ -84,7 +87,7 @@ impl Connector {
     /// Host and port, or the socket's path; never the password.
     pub(crate) fn address(&self) -> String {
         match &self.target {
-            Target::Server(client) => client.get_connection_info().addr().to_string(),
+            Target::Server(info, _) => info.addr().to_string(),
             #[cfg(feature = "embedded")]
             Target::Engine(_) => "embedded".into(),
         }
@@ -93,7 +96,7 @@ impl Connector {
     #[cfg(test)]
     pub(crate) fn password(&self) -> Option<&str> {
         match &self.target {
-            Target::Server(client) => client.get_connection_info().redis_settings().password(),
+            Target::Server(info, _) => info.redis_settings().password(),
             #[cfg(feature = "embedded")]
             Target::Engine(_) => None,
         }
@@ -126,14 +129,21 @@ impl Connector {
             .set_connection_timeout(Some(connect))
             .set_response_timeout(response);
         let opened = match &self.target {
-            Target::Server(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await
-            }
+            Target::Server(info, access) => reach(info, access, &config).await,
             #[cfg(feature = "embedded")]
-            Target::Engine(engine) => piped(engine, config).await,
+            Target::Engine(engine) => {
+                piped(engine, config).await.map_err(|error| Fault::of(&error).before_any_call())
+            }
         };
-        metrics::connected(if opened.is_ok() { "made" } else { "failed" });
-        let mut connection = opened.map_err(|error| not_sent(&error))?;
+        metrics::connected(match &opened {
+            Ok(_) => "made",
+            Err(Fault::Denied { .. }) => "denied",
+            Err(_) => "failed",
+        });
+        if let Err(Fault::Denied { reason }) = &opened {
+            tracing::error!(address = self.address(), reason, "the server does not let us in");
+        }
+        let mut connection = opened?;
         if self.masters_only {
             prove_master(&mut connection).await?;
         }
@@ -141,25 +151,45 @@ impl Connector {
     }
 }
 
-fn moved(client: &Client, node: &Node) -> Client {
+fn moved(info: &ConnectionInfo, node: &Node) -> ConnectionInfo {
     let (host, port) = (node.host.to_string(), node.port);
-    let info = client.get_connection_info().clone();
     let address = match info.addr().clone() {
         ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
             ConnectionAddr::TcpTls { host, port, insecure, tls_params }
         }
         _ => ConnectionAddr::Tcp(host, port),
     };
-    // Only text can be refused, and the settings were read from it before.
-    Client::open(info.set_addr(address)).unwrap_or_else(|_| client.clone())
+    info.clone().set_addr(address)
 }
 
-/// Nothing was sent yet, so no failure to connect is ambiguous.
-fn not_sent(error: &RedisError) -> Fault {
-    match Fault::of(error) {
-        Fault::Ambiguous { reason, .. } => Fault::Unavailable { reason, resolve: true },
+async fn reach(
+    info: &ConnectionInfo,
+    access: &Access,
+    config: &redis::AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Fault> {
+    let client = client(info, access).await.map_err(|error| match error {
+        Error::Denied { reason } => Fault::Denied { reason },
+        error => Fault::Unavailable { reason: error.to_string(), resolve: true },
+    })?;
+    let opened = client.get_multiplexed_async_connection_with_config(config).await;
+    opened.map_err(|error| match Fault::of(&error).before_any_call() {
+        Fault::Unavailable { reason, resolve }
+            if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) =>
+        {
+            let reason = format!("TLS to {}, {}: {reason}", info.addr(), access.trusted());
+            Fault::Unavailable { reason, resolve }
+        }
         fault => fault,
+    })
+}
+
+async fn client(info: &ConnectionInfo, access: &Access) -> Result<Client> {
+    if access.is_plain() {
+        return access.client(info.clone());
     }
+    let (info, access) = (info.clone(), access.clone());
+    let made = tokio::task::spawn_blocking(move || access.client(info)).await;
+    made.unwrap_or_else(|error| Err(Error::Unavailable { reason: error.to_string() }))
 }
 
 /// Sentinels may name a master that has been replaced and follows another one now.
@@ -185,7 +215,7 @@ async fn prove_master(connection: &mut MultiplexedConnection) -> Result<(), Faul
 async fn piped(
     engine: &crate::embedded::Engine,
     config: redis::AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, RedisError> {
+) -> Result<MultiplexedConnection, redis::RedisError> {
     let settings = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
     let opened = MultiplexedConnection::new_with_config(&settings, engine.pipe()?, config).await;
     let (connection, driver) = opened?;
@@ -195,8 +225,11 @@ async fn piped(
 
 /// The URL may hold a password, so neither it nor the parser's words on it are shown.
 pub(crate) fn refused(url: &str) -> Error {
-    let limit = "it takes redis://[user:password@]host[:port][/db], unix:///path, \
-        redis+sentinel://host,host/service or redis+cluster://host,host";
+    let tls = if cfg!(feature = "tls") { "rediss… for TLS" } else { "no TLS without `tls`" };
+    let limit = format!(
+        "it takes redis://[user:password@]host[:port][/db], unix:///path, \
+         redis+sentinel://host,host/service or redis+cluster://host,host; {tls}"
+    );
     Error::invalid("server URL", &redacted(url), limit)
 }
 
@@ -231,7 +264,7 @@ mod tests {
         for url in
             ["redis://u:canary@host:port", "canary@x", "http://u:canary@host", "u:canary://x"]
         {
-            let error = Connector::new(url).unwrap_err();
+            let error = Connector::new(url, Access::default()).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("canary"), "{error}");
         }
     }

@@ -70,6 +70,13 @@ pub enum Error {
         /// The server's code, or how the connection failed.
         reason: String,
     },
+    /// The server does not accept the user's password, or it could not be had. It may have been
+    /// replaced: agents try again, with [what holds then](crate::Access::password_file).
+    #[error("the server does not let us in: {reason}")]
+    Denied {
+        /// The server's own words; never the password.
+        reason: String,
+    },
     /// The connection broke before the answer came: the call may have been executed.
     #[error("the answer was lost, the call may have been executed: {reason}")]
     Ambiguous {
@@ -95,7 +102,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Full | Self::Limited { .. } | Self::Unavailable { .. } | Self::Ambiguous { .. }
+            Self::Full
+                | Self::Limited { .. }
+                | Self::Unavailable { .. }
+                | Self::Denied { .. }
+                | Self::Ambiguous { .. }
         )
     }
 

@@ -40,6 +40,10 @@ pub(crate) enum Fault {
     Forbidden {
         reason: String,
     },
+    /// The password is wrong, or there is none; it may be replaced.
+    Denied {
+        reason: String,
+    },
     /// Repeating cannot help.
     Refused {
         reason: String,
@@ -54,6 +58,7 @@ impl Fault {
                 | Self::Elsewhere { .. }
                 | Self::Unavailable { .. }
                 | Self::Ambiguous { .. }
+                | Self::Denied { .. }
         )
     }
 
@@ -71,12 +76,20 @@ impl Fault {
     pub(crate) fn after_ambiguity(self) -> Self {
         let reason = match self {
             Self::NoScript => "NOSCRIPT after loading".to_owned(),
-            Self::Unavailable { reason, .. } => reason,
+            Self::Unavailable { reason, .. } | Self::Denied { reason } => reason,
             Self::Elsewhere { node, .. } => served_by(&node),
             Self::Full => "the server is out of memory for the repeated call".to_owned(),
             fault => return fault,
         };
         Self::Ambiguous { reason, timeout: false }
+    }
+
+    /// The same of a connection that was not made: nothing was sent, so nothing is ambiguous.
+    pub(crate) fn before_any_call(self) -> Self {
+        match self {
+            Self::Ambiguous { reason, .. } => Self::Unavailable { reason, resolve: true },
+            fault => fault,
+        }
     }
 
     pub(crate) fn of(error: &RedisError) -> Self {
@@ -95,6 +108,7 @@ impl Fault {
                 Self::Unavailable { reason, resolve: true }
             }
             ErrorKind::Io => Self::Ambiguous { reason, timeout: error.is_timeout() },
+            ErrorKind::AuthenticationFailed => Self::Denied { reason },
             ErrorKind::Parse => Self::Ambiguous { reason, timeout: false },
             _ => Self::Refused { reason },
         }
@@ -106,7 +120,8 @@ impl Fault {
             "OOM" => Self::Full,
             "LAYOUT" => Self::Layout,
             "NOPERM" => Self::Forbidden { reason },
-            "READONLY" | "MASTERDOWN" | "NOAUTH" | "CLUSTERDOWN" => {
+            "NOAUTH" | "WRONGPASS" => Self::Denied { reason },
+            "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" => {
                 Self::Unavailable { reason, resolve: true }
             }
             "LOADING" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS" | "MISCONF"
@@ -126,6 +141,7 @@ impl From<Fault> for Error {
             Fault::Elsewhere { node, .. } => Self::Unavailable { reason: served_by(&node) },
             Fault::Unavailable { reason, .. } => Self::Unavailable { reason },
             Fault::Ambiguous { reason, .. } => Self::Ambiguous { reason },
+            Fault::Denied { reason } => Self::Denied { reason },
             Fault::Full => Self::Full,
             Fault::Layout => Self::Layout { known: crate::keys::LAYOUT },
             Fault::Forbidden { reason } | Fault::Refused { reason } => Self::Refused { reason },

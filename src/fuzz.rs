@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bolero::check;
 
+use crate::access::Access;
 use crate::address::Address;
 use crate::attempt::AttemptLine;
 use crate::backoff::{Backoff, MAX_DELAY};
@@ -179,10 +180,10 @@ fn no_password_of_any_url_is_shown(input: &[u8]) {
         return;
     }
     let url = input.replacen('*', CANARY, 1);
-    let shown = match Address::parse(&url) {
+    let shown = match Address::parse(&url, &Access::default()) {
         Err(error) => format!("{error} {error:?}"),
         Ok(address) if address.passwords().iter().any(|it| it.contains(CANARY)) => {
-            let links = Links::open(&url).unwrap();
+            let links = Links::open(&url, &Access::default()).unwrap();
             format!("{} {links:?} {address:?}", links.address())
         }
         // It stood for a part that is no secret.

@@ -25,6 +25,7 @@ const REGISTRY: &str = "queues";
 const MAX_PREFIX: usize = 32;
 const BELL: usize = 7;
 const ALARM: usize = 8;
+const META: usize = 9;
 
 /// The keys of one partition, all under the hash tag `{NAME.P}`.
 #[derive(Debug, Clone)]
@@ -45,6 +46,10 @@ impl Keys {
 
     pub(crate) fn alarm(&self) -> &str {
         &self.0[ALARM]
+    }
+
+    pub(crate) fn meta(&self) -> &str {
+        &self.0[META]
     }
 }
 

@@ -5,12 +5,14 @@
 //! - `cli` (default): the `redeliver` program. Library users write `default-features = false`.
 //! - `metrics`: counters and histograms through the `metrics` facade, see `redeliver::metrics`. Without
 //!   it they cost nothing; `cli` brings it.
+//! - `tls` (with `cli`): connections by TLS, `rediss://`, with certificates of your own by `Access`.
 //! - `otel`: messages carry the trace that they were pushed in, as `traceparent` and `tracestate` among
 //!   their headers, by the propagator that the application has installed for OpenTelemetry. The first
 //!   attempt goes on with it; later ones have a link to it.
 //! - `embedded` (with `cli`): `embedded`, an engine in this process that runs the same scripts, and
 //!   `testing`, a queue in memory for your tests.
 
+mod access;
 mod address;
 mod agents;
 mod ask;
@@ -26,6 +28,7 @@ mod damage;
 mod dead_letters;
 mod delivery;
 mod drive;
+mod durability;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -50,6 +53,7 @@ mod outcome;
 mod plan;
 mod policy;
 mod poller;
+mod proven;
 mod pushed;
 mod queue;
 mod record;
@@ -72,6 +76,7 @@ pub mod testing;
 mod waiter;
 mod worker;
 
+pub use access::Access;
 pub use attempt::Failure;
 pub use audit::{Repaired, Report};
 pub use backoff::{Backoff, MAX_DELAY, MAX_DELAYS, Retry};
@@ -80,6 +85,7 @@ pub use damage::Damage;
 pub use dead_letters::{DeadLetters, Swept};
 pub use delivery::{Delivery, Retried, Settled};
 pub use drive::Redrive;
+pub use durability::{DEFAULT_PROOF_TIMEOUT, Durability, MAX_PROOF_TIMEOUT, MAX_REPLICAS};
 pub use error::{Error, Result};
 pub use message::{Due, Header, MAX_HEADER, Message, Payload, Raw};
 pub use name::{MAX_KEY, MAX_NAME, MessageId, QueueName, State};

@@ -1,13 +1,13 @@
 //! One connection that many callers share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value};
 
-use crate::connect::Connector;
+use crate::connect::{Connector, RESPONSE_TIMEOUT};
 use crate::error::Result;
 use crate::fault::Fault;
 
@@ -29,6 +29,63 @@ pub(crate) struct Link {
 struct Live {
     connection: MultiplexedConnection,
     epoch: u64,
+    notes: Arc<Notes>,
+}
+
+/// What was found out about a connection; the next one may lead to another server.
+#[derive(Debug, Default)]
+struct Notes {
+    held: AtomicBool,
+    complained: AtomicBool,
+}
+
+/// One connection of a link, for commands that must not be spread over two.
+#[derive(Debug)]
+pub(crate) struct Held {
+    link: Arc<Link>,
+    live: Live,
+}
+
+impl Held {
+    /// Sends all in one go; each has its own answer, which may be an error of the server. The server
+    /// may take so much longer for them than for short commands.
+    pub(crate) async fn send_all(
+        &self,
+        commands: &Pipeline,
+        patience: Duration,
+    ) -> Result<Vec<Value>, Fault> {
+        let mut connection = self.live.connection.clone();
+        connection.set_response_timeout(RESPONSE_TIMEOUT + patience);
+        let sent = connection.send_packed_commands(commands, 0, commands.len()).await;
+        let fault = match &sent {
+            Ok(values) => values.iter().find_map(|value| match value {
+                Value::ServerError(error) => Some(Fault::of(&error.clone().into())),
+                _ => None,
+            }),
+            Err(error) => Some(Fault::of(error)),
+        };
+        match &fault {
+            Some(fault) if self.link.is_spoilt_by(fault) => self.leave(),
+            Some(_) => {}
+            None => self.link.timeouts.store(0, Ordering::Relaxed),
+        }
+        sent.map_err(|error| Fault::of(&error))
+    }
+
+    /// Whoever comes next gets another connection.
+    pub(crate) fn leave(&self) {
+        self.link.drop_epoch(self.live.epoch);
+    }
+
+    /// Whether nobody has asked this of the connection before.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.live.notes.held.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether nothing was said about this connection yet.
+    pub(crate) fn is_first_complaint(&self) -> bool {
+        !self.live.notes.complained.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl Link {
@@ -44,6 +101,10 @@ impl Link {
 
     pub(crate) fn connector(&self) -> &Connector {
         &self.connector
+    }
+
+    pub(crate) async fn hold(self: &Arc<Self>) -> Result<Held, Fault> {
+        Ok(Held { link: Arc::clone(self), live: self.live().await? })
     }
 
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
@@ -83,7 +144,7 @@ impl Link {
             Fault::Ambiguous { timeout: true, .. } => {
                 self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS
             }
-            Fault::Ambiguous { .. } => true,
+            Fault::Ambiguous { .. } | Fault::Denied { .. } => true,
             _ => false,
         }
     }
@@ -130,7 +191,7 @@ impl Link {
         };
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
         self.timeouts.store(0, Ordering::Relaxed);
-        let live = Live { connection, epoch };
+        let live = Live { connection, epoch, notes: Arc::default() };
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
         Ok(live)
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::{Backoff, MAX_DELAY, Retry, millis};
+use crate::durability::{Durability, Proof};
 use crate::error::{Error, Result};
 use crate::name::{MAX_KEY, MessageId};
 use crate::policy::Policy;
@@ -129,6 +130,7 @@ pub struct Message<T> {
     key: Option<String>,
     due: Due,
     max_attempts: Option<u32>,
+    durability: Option<Durability>,
     header: Header,
 }
 
@@ -142,6 +144,7 @@ impl<T: Payload> Message<T> {
             key: None,
             due: Due::After(Duration::ZERO),
             max_attempts: None,
+            durability: None,
             header,
         }
     }
@@ -182,6 +185,14 @@ impl<T: Payload> Message<T> {
         let retry = retry.into();
         self.header.backoff = retry.backoff.or(self.header.backoff);
         self.max_attempts = retry.max_attempts.or(self.max_attempts);
+        self
+    }
+
+    /// How safe it has to be before its push counts as done, where that differs from the queue's
+    /// [policy](Policy::durability).
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
         self
     }
 
@@ -243,7 +254,11 @@ impl<T: Payload> Message<T> {
             return Err(Error::invalid("payload", &format!("{size} bytes"), limit));
         }
         let due = self.due.argument()?;
-        Ok(Prepared { id: self.id.unwrap_or_else(MessageId::generate), record, key, due })
+        let durability = self.durability.unwrap_or(policy.durability);
+        durability.validate()?;
+        let proof = Proof::of(durability, policy.proof_timeout);
+        let id = self.id.unwrap_or_else(MessageId::generate);
+        Ok(Prepared { id, record, key, due, proof })
     }
 }
 
@@ -260,6 +275,7 @@ pub(crate) struct Prepared {
     pub(crate) record: Vec<u8>,
     pub(crate) key: String,
     pub(crate) due: String,
+    pub(crate) proof: Proof,
 }
 
 /// What a later version may write and this one cannot read must not cost the rest of the header.

@@ -17,6 +17,8 @@ use crate::name::QueueName;
 /// Messages that were pushed, by `queue` and `outcome`: `ready`, `scheduled`, `duplicate`, or
 /// `limited` where a cap refused them.
 pub const PUSHES: &str = "redeliver_pushes_total";
+/// Pushes that were accepted and not proven to be as safe as was asked, by `queue`.
+pub const UNPROVEN: &str = "redeliver_pushes_unproven_total";
 /// Deliveries that were settled, by `queue` and `outcome`: `acked`, `retried`, `died` (failed, and
 /// that was the last failure), `buried`, `released`, `lost` (the lease had ended), `unknown` (the
 /// answer to a first try was lost).
@@ -32,7 +34,7 @@ pub const BATCH_MESSAGES: &str = "redeliver_batch_messages";
 pub const CALL_SECONDS: &str = "redeliver_call_seconds";
 /// Calls that went wrong, by `verb` and `outcome`: `repeated` or, for their callers, `failed`.
 pub const CALL_FAULTS: &str = "redeliver_call_faults_total";
-/// Connections to the server, by `outcome`: `made` or `failed`.
+/// Connections to the server, by `outcome`: `made`, `failed`, or `denied` for want of the right password.
 pub const CONNECTS: &str = "redeliver_connects_total";
 /// When the poller's last pass ended, by `queue`: seconds since 1970 by this host's clock.
 pub const LAST_PASS: &str = "redeliver_poller_last_pass_timestamp_seconds";
@@ -71,8 +73,9 @@ pub enum Teller {
 
 type Described = (Teller, &'static str, &'static str);
 
-const COUNTERS: [Described; 6] = [
+const COUNTERS: [Described; 7] = [
     (Teller::Library, PUSHES, "Messages pushed by this process, by outcome."),
+    (Teller::Library, UNPROVEN, "Pushes that were accepted and not proven as safe as was asked."),
     (Teller::Library, SETTLES, "Deliveries settled by this process, by outcome."),
     (Teller::Library, CALL_FAULTS, "Calls of scripts that were repeated, or that failed."),
     (Teller::Library, CONNECTS, "Connections to the server that were made, or failed."),
@@ -139,6 +142,7 @@ impl Tally {
 struct Handles {
     queue: QueueName,
     pushes: Tally,
+    unproven: Counter,
     settles: Tally,
     moved: Tally,
     handlers: Histogram,
@@ -160,12 +164,13 @@ impl Meter {
                 drop(counter!(CALL_FAULTS, "verb" => verb, "outcome" => outcome));
             }
         }
-        for outcome in ["made", "failed"] {
+        for outcome in ["made", "failed", "denied"] {
             drop(counter!(CONNECTS, "outcome" => outcome));
         }
         let settled = ["acked", "retried", "died", "buried", "released", "lost", "unknown"];
         Self(Arc::new(Handles {
             pushes: Tally::new(PUSHES, queue, &["ready", "scheduled", "duplicate", "limited"]),
+            unproven: counter!(UNPROVEN, "queue" => queue.to_string()),
             settles: Tally::new(SETTLES, queue, &settled),
             moved: Tally::new(MOVED, queue, &["promoted", "reclaimed", "died"]),
             handlers: histogram!(HANDLER_SECONDS, "queue" => queue.to_string()),
@@ -177,6 +182,10 @@ impl Meter {
 
     pub(crate) fn pushed(&self, outcome: &str) {
         self.0.pushes.add(outcome, 1);
+    }
+
+    pub(crate) fn unproven(&self, pushes: usize) {
+        self.0.unproven.increment(pushes as u64);
     }
 
     pub(crate) fn settled(&self, outcome: &str) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::durability::{self, DEFAULT_PROOF_TIMEOUT, Durability};
 use crate::error::{Error, Result};
 
 /// Twelve hours, as in SQS: a longer job extends its lease.
@@ -34,11 +35,13 @@ pub struct Policy {
     pub(crate) dead_entries: u64,
     pub(crate) dead_age: Duration,
     pub(crate) payload_limit: usize,
+    pub(crate) durability: Durability,
+    pub(crate) proof_timeout: Duration,
 }
 
 impl Default for Policy {
     /// 10 attempts, exponential backoff from 1 s to 10 min with full jitter, a lease of 10 s, 100,000
-    /// dead letters for 30 days, payloads of 256 KiB.
+    /// dead letters for 30 days, payloads of 256 KiB, durability `memory`.
     fn default() -> Self {
         Self {
             max_attempts: 10,
@@ -47,6 +50,8 @@ impl Default for Policy {
             dead_entries: 100_000,
             dead_age: Duration::from_secs(30 * 24 * 60 * 60),
             payload_limit: DEFAULT_PAYLOAD_LIMIT,
+            durability: Durability::Memory,
+            proof_timeout: DEFAULT_PROOF_TIMEOUT,
         }
     }
 }
@@ -89,8 +94,25 @@ impl Policy {
         self
     }
 
+    /// How safe a message has to be before its push counts as done.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long a push waits to be [proven](crate::Durability), 1 ms to 60 s; 3 s if not given. After that it
+    /// answers [`Pushed::Unproven`](crate::Pushed::Unproven).
+    #[must_use]
+    pub fn proof_timeout(mut self, timeout: Duration) -> Self {
+        self.proof_timeout = timeout;
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         self.backoff.validate()?;
+        self.durability.validate()?;
+        durability::proof_timeout(self.proof_timeout)?;
         lease(self.lease)?;
         if self.payload_limit > MAX_PAYLOAD {
             let limit = format!("at most {MAX_PAYLOAD} bytes");

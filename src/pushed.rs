@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::name::{MessageId, State};
 use crate::op::push::Placed;
+use crate::proven::Proven;
 use crate::store::Ran;
 
 /// What became of a pushed message.
@@ -19,14 +20,46 @@ pub enum Pushed {
         /// Where it is.
         state: State,
     },
+    /// It is accepted and will be delivered, and it is not proven to be as safe as was asked: too
+    /// few copies confirmed it in time. Do not push it anew, or it comes twice. Nothing has to be
+    /// done; who wants the proof may push it again under [the same id](crate::Message::id), which changes
+    /// nothing as long as it lives.
+    Unproven {
+        /// The id under which the message lives.
+        id: MessageId,
+        /// Where it is.
+        state: State,
+        /// How many copies confirmed it: replicas, or 0 disks for [`Synced`](crate::Durability::Synced).
+        confirmed: u32,
+    },
 }
 
 impl Pushed {
     /// The id under which the message lives.
     pub fn id(self) -> MessageId {
         match self {
-            Self::Ready(id) | Self::Scheduled(id) | Self::Duplicate { id, .. } => id,
+            Self::Ready(id)
+            | Self::Scheduled(id)
+            | Self::Duplicate { id, .. }
+            | Self::Unproven { id, .. } => id,
         }
+    }
+
+    /// Where the message is.
+    pub fn state(self) -> State {
+        match self {
+            Self::Ready(_) => State::Ready,
+            Self::Scheduled(_) => State::Scheduled,
+            Self::Duplicate { state, .. } | Self::Unproven { state, .. } => state,
+        }
+    }
+
+    pub(crate) fn proven(id: MessageId, Ran { reply, repeated }: Ran<Proven>) -> Result<Self> {
+        let pushed = Self::of(id, Ran { reply: reply.placed, repeated })?;
+        Ok(match reply.short {
+            None => pushed,
+            Some(confirmed) => Self::Unproven { id: pushed.id(), state: pushed.state(), confirmed },
+        })
     }
 
     /// A repeated call that finds the queue full cannot tell: its message may have been pushed, and

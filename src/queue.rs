@@ -26,6 +26,7 @@ use crate::op::redeliver::{Redeliver, Redelivered};
 use crate::op::reschedule::Rescheduled;
 use crate::op::resume::Resume;
 use crate::policy::Policy;
+use crate::proven::ProvenPush;
 use crate::pushed::Pushed;
 use crate::script::within;
 use crate::server::Server;
@@ -113,7 +114,8 @@ impl<T: Payload> Queue<T> {
         &self.shared.server
     }
 
-    /// Pushes one message. From the moment this returns it is delivered at least once.
+    /// Pushes one message. From the moment this returns it is delivered at least once, for as long as
+    /// the server keeps what it took: see [`Durability`](crate::Durability).
     ///
     /// Many tasks that push at the same time share calls. A dropped future may have pushed.
     pub async fn push(&self, message: impl Into<Message<T>>) -> Result<Pushed> {
@@ -125,10 +127,12 @@ impl<T: Payload> Queue<T> {
         spans::sent(&span, id);
         let pushed = async {
             self.shared.register().await;
-            self.shared.push.submit(prepared).await
+            if prepared.proof.is_wanted() {
+                return Pushed::proven(id, self.shared.proven.submit(prepared).await?);
+            }
+            Pushed::of(id, self.shared.push.submit(prepared).await?)
         };
-        let pushed = pushed.instrument(span.clone()).await.and_then(|ran| Pushed::of(id, ran));
-        pushed.inspect_err(|_| spans::failed(&span))
+        pushed.instrument(span.clone()).await.inspect_err(|_| spans::failed(&span))
     }
 
     /// Pushes many messages in calls of 512, in order; every message is checked before the first
@@ -153,6 +157,16 @@ impl<T: Payload> Queue<T> {
     async fn push_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<Pushed>> {
         self.shared.register().await;
         let mut pushed = Vec::with_capacity(prepared.len());
+        if prepared.iter().any(|item| item.proof.is_wanted()) {
+            for batch in cut::<ProvenPush>(prepared) {
+                let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
+                let Ran { reply, repeated } = self.shared.proven.run(batch).await?;
+                for (id, reply) in ids.into_iter().zip(reply) {
+                    pushed.push(Pushed::proven(id, Ran { reply, repeated })?);
+                }
+            }
+            return Ok(pushed);
+        }
         for batch in cut::<Push>(prepared) {
             let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
             let Ran { reply, repeated } = self.shared.store.run(&Push(batch)).await?;

@@ -48,6 +48,9 @@ const PUSH: &[&str] = &[
     "zadd",
     "memory|usage",
 ];
+/// For pushes that wait for replicas. `synced` takes a right that not every server knows, see
+/// `docs/operating.md`.
+const PROVE: &[&str] = &["wait"];
 const WORK: &[&str] = &["blpop", "lrange", "lindex", "ltrim", "lpush", "zrem", "zcount", "del"];
 const LOOK: &[&str] = &[
     "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan",
@@ -73,9 +76,9 @@ impl Role {
     /// its `+`.
     pub fn commands(self) -> Vec<&'static str> {
         let groups: &[&[&'static str]] = match self {
-            Self::Producer => &[CALL, PUSH],
-            Self::Worker => &[CALL, PUSH, WORK],
-            Self::Operator => &[CALL, PUSH, WORK, LOOK, OPERATE],
+            Self::Producer => &[CALL, PUSH, PROVE],
+            Self::Worker => &[CALL, PUSH, PROVE, WORK],
+            Self::Operator => &[CALL, PUSH, PROVE, WORK, LOOK, OPERATE],
             Self::ReadOnly => &[CALL, LOOK],
         };
         let mut commands = Vec::new();

@@ -10,12 +10,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 use tokio::time::{sleep, timeout};
 
+use crate::access::Access;
 use crate::address::{Address, PlainUrl};
 use crate::ask::Source;
 use crate::connect::Connector;
 use crate::error::Result;
 use crate::fault::Fault;
-use crate::link::Link;
+use crate::link::{Held, Link};
 use crate::locate::Locator;
 use crate::script::Script;
 use crate::slots::{Node, slot_of};
@@ -62,8 +63,8 @@ impl Place {
 }
 
 impl Links {
-    pub(crate) fn open(url: &str) -> Result<Self> {
-        let (place, plain) = match Address::parse(url)? {
+    pub(crate) fn open(url: &str, access: &Access) -> Result<Self> {
+        let (place, plain) = match Address::parse(url, access)? {
             Address::Server(connector, plain) => (Place::one(connector), plain),
             Address::Sentinel { sentinels, service, server, plain } => {
                 let source = Source::Sentinel { sentinels, service };
@@ -298,6 +299,25 @@ impl Route {
         }
     }
 
+    /// One connection to whoever serves it now, for commands that must not be spread over two.
+    pub(crate) async fn hold(&self) -> Result<(Held, Seat), Fault> {
+        match &self.links.place {
+            Place::One(link) => Ok((link.hold().await?, Seat(None))),
+            Place::Many(many) => {
+                let node = self.links.find(many, self.slot).await?;
+                let held = many.link(&node).hold().await;
+                let seat = Seat(Some(node));
+                Ok((held.inspect_err(|fault| self.failed(&seat, fault))?, seat))
+            }
+        }
+    }
+
+    /// What a fault there means to whoever held it, after it was learnt from.
+    pub(crate) fn judge(&self, seat: &Seat, fault: Fault) -> Fault {
+        self.failed(seat, &fault);
+        if seat.0.is_some() { fault } else { not_alone(fault) }
+    }
+
     /// Waits until the slot is served elsewhere.
     pub(crate) async fn left(&self, seat: &Seat) {
         match (&self.links.place, &seat.0) {
@@ -332,8 +352,14 @@ impl Route {
 #[derive(Debug)]
 pub(crate) struct Seat(Option<Node>);
 
-/// `SCRIPT LOAD` rather than `EVAL`: from Redis 7.4 on the server forgets what came by `EVAL`. It goes
-/// to the node that misses the script and to no other, which may be down.
+/// `SCRIPT LOAD` rather than `EVAL`: from Redis 7.4 on the server forgets what came by `EVAL`.
+pub(crate) fn loading(script: &Script) -> Cmd {
+    let mut command = redis::cmd("SCRIPT");
+    command.arg("LOAD").arg(script.text);
+    command
+}
+
+/// A missing script goes to the node that misses it and to no other, which may be down.
 async fn deliver_to(
     link: &Link,
     command: &Cmd,
@@ -342,7 +368,7 @@ async fn deliver_to(
 ) -> Result<Value, Fault> {
     match (deliver_once(link, command, asking).await, script) {
         (Err(Fault::NoScript), Some(script)) => {
-            link.send(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+            link.send(&loading(script)).await?;
             deliver_once(link, command, asking).await
         }
         (answer, _) => answer,

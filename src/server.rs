@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use redis::Value;
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
@@ -43,10 +44,16 @@ impl Server {
     /// - `redis+cluster://[user:password@]host[:port],host[:port],…`: the Cluster that these nodes belong
     ///   to; some of them are enough.
     ///
-    /// Connections are made anew by themselves for as long as somebody calls, to whoever serves the
-    /// queue then.
+    /// With `rediss` in place of `redis` it goes by TLS (feature `tls`). Connections are made anew by
+    /// themselves for as long as somebody calls, to whoever serves the queue then.
     pub async fn connect(url: &str) -> Result<Self> {
-        let server = Self::open(url)?;
+        Self::connect_with(url, Access::default()).await
+    }
+
+    /// The same with certificates, or a password that may change. Sentinels are shown the same
+    /// certificates, and no password but that of the URL.
+    pub async fn connect_with(url: &str, access: Access) -> Result<Self> {
+        let server = Self::open_with(url, access)?;
         let info = server.registry().send(redis::cmd("INFO").arg("server")).await;
         match info {
             Ok(Value::BulkString(info)) => check_version(&String::from_utf8_lossy(&info))?,
@@ -60,7 +67,13 @@ impl Server {
 
     /// Takes the URL without connecting yet; the first call does.
     pub fn open(url: &str) -> Result<Self> {
-        Ok(Self { links: Arc::new(Links::open(url)?), prefix: DEFAULT_PREFIX.into() })
+        Self::open_with(url, Access::default())
+    }
+
+    /// The same with certificates, or a password that may change. Their files are looked at now, and
+    /// again for each connection.
+    pub fn open_with(url: &str, access: Access) -> Result<Self> {
+        Ok(Self { links: Arc::new(Links::open(url, &access)?), prefix: DEFAULT_PREFIX.into() })
     }
 
     /// An engine in this process instead of a server.

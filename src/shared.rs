@@ -15,6 +15,7 @@ use crate::op::push::Push;
 use crate::op::release::Release;
 use crate::op::retry::Retry;
 use crate::policy::Policy;
+use crate::proven::ProvenPush;
 use crate::server::Server;
 use crate::store::Store;
 
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     /// When to try that next.
     register_next: Mutex<Instant>,
     pub(crate) push: Driver<Push>,
+    /// For pushes that wait for a proof, over a link of their own.
+    pub(crate) proven: Driver<ProvenPush>,
     pub(crate) ack: Driver<Ack>,
     pub(crate) retry: Driver<Retry>,
     pub(crate) bury: Driver<Bury>,
@@ -43,6 +46,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(server: Server, name: QueueName, store: Store, policy: Policy) -> Self {
+        // `WAIT` holds up what comes behind it.
+        let proven = Driver::new(server.apart().store(&name));
         Self {
             server,
             name,
@@ -50,6 +55,7 @@ impl Shared {
             registered: AtomicBool::new(false),
             register_next: Mutex::new(Instant::now()),
             push: Driver::new(store.clone()),
+            proven,
             ack: Driver::new(store.clone()),
             retry: Driver::new(store.clone()),
             bury: Driver::new(store.clone()),

@@ -7,11 +7,11 @@ use redis::Cmd;
 use tokio::time::{Instant, sleep};
 
 use crate::error::Result;
-use crate::fault::pause;
+use crate::fault::{Fault, pause};
 use crate::keys::Keys;
 use crate::metrics::{self, Meter, Timer};
 use crate::route::Route;
-use crate::script::{Args, Call, Reply};
+use crate::script::{Args, Call, Reply, Script};
 
 /// How long a call is repeated before its caller hears of the trouble.
 pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(10);
@@ -60,15 +60,30 @@ impl Store {
     ) -> Result<Ran<C::Reply>> {
         let script = call.script();
         let command = self.command(call);
+        let ran = self.repeat(script, given_up, || self.route.call(script, &command)).await?;
+        let Ran { reply: value, repeated } = ran;
+        let reply = call.read(Reply::new(script.name, value))?;
+        call.count(&reply, repeated, &self.meter);
+        Ok(Ran { reply, repeated })
+    }
+
+    /// Tries at least once, and again until the given moment, as long as trying may help.
+    pub(crate) async fn repeat<T, F>(
+        &self,
+        script: &Script,
+        given_up: Instant,
+        attempt: impl Fn() -> F,
+    ) -> Result<Ran<T>>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
         let mut repeated = false;
         let mut tries = 0;
         loop {
             let timer = Timer::start();
-            match self.route.call(script, &command).await {
-                Ok(value) => {
+            match attempt().await {
+                Ok(reply) => {
                     metrics::called(script.name, &timer);
-                    let reply = call.read(Reply::new(script.name, value))?;
-                    call.count(&reply, repeated, &self.meter);
                     return Ok(Ran { reply, repeated });
                 }
                 Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
@@ -91,7 +106,7 @@ impl Store {
         self.route.drop_link().await;
     }
 
-    fn command<C: Call>(&self, call: &C) -> Cmd {
+    pub(crate) fn command<C: Call>(&self, call: &C) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(call.script().sha()).arg(self.keys.all().len());
         for key in self.keys.all() {

@@ -16,6 +16,8 @@ impl Meter {
 
     pub(crate) fn pushed(&self, _: &str) {}
 
+    pub(crate) fn unproven(&self, _: usize) {}
+
     pub(crate) fn settled(&self, _: &str) {}
 
     pub(crate) fn moved(&self, _: &str, _: u64) {}

@@ -24,6 +24,7 @@ const ORDER: [&[&str]; 6] = [
         "unmetered",
         "damage",
         "backoff",
+        "durability",
         "policy",
         "attempt",
         "group",
@@ -34,8 +35,8 @@ const ORDER: [&[&str]; 6] = [
     ],
     // redis
     &[
-        "keys", "rights", "script", "embedded", "slots", "fault", "connect", "link", "address",
-        "ask", "locate", "route", "store", "waiter",
+        "keys", "rights", "script", "embedded", "slots", "fault", "access", "connect", "link",
+        "address", "ask", "locate", "route", "store", "waiter",
     ],
     // verbs
     &["op"],
@@ -44,6 +45,7 @@ const ORDER: [&[&str]; 6] = [
         "scripts",
         "server",
         "batch",
+        "proven",
         "shared",
         "pushed",
         "by_id",

@@ -122,7 +122,7 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
     let pushed = agent.queue.push(message).await;
     agent.pass(Point::PushAnswered);
     let answer = match pushed {
-        Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
+        Ok(Pushed::Ready(_) | Pushed::Scheduled(_) | Pushed::Unproven { .. }) => Answer::Done,
         // After a first try whose answer was lost, another message may have the key by now.
         Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,
         Err(Error::Ambiguous { .. }) => Answer::Unknown,

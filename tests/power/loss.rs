@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use redeliver::{MessageId, Policy, Raw};
+use redeliver::{Durability, MessageId, Policy, Raw};
 use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, SECOND, TestServer};
@@ -65,13 +65,17 @@ struct Cut {
 
 impl Run {
     async fn new(fsync: &'static str) -> Self {
+        Self::of(fsync, Durability::Memory).await
+    }
+
+    async fn of(fsync: &'static str, durability: Durability) -> Self {
         let random = seeded();
         let syncs = Arc::new(SyncLog::new());
         // Rewrites come when the test asks for them.
         let rewrite = ["--auto-aof-rewrite-percentage", "0"];
         let args = ["--appendonly", "yes", "--appendfsync", fsync, rewrite[0], rewrite[1]];
         let server = syncs.start(&args);
-        let policy = Policy::default().max_attempts(5).lease(SECOND);
+        let policy = Policy::default().max_attempts(5).lease(SECOND).durability(durability);
         let fixture = Fixture::on(&server, policy).await;
         let book = Arc::new(Mutex::new(Book::default()));
         let desk = Desk { queue: fixture.queue.clone(), book, syncs: Arc::clone(&syncs) };
@@ -167,6 +171,16 @@ async fn everysec_loses_only_what_was_confirmed_after_the_last_synced_write() {
         let Cut { lost, synced } = run.cut(false).await;
         let covered = lost.iter().filter(|confirmed| confirmed.mark <= synced).count();
         assert_eq!(covered, 0, "of {} lost pushes some were synced", lost.len());
+    }
+    run.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_push_that_is_proven_synced_is_lost_to_a_power_loss() {
+    let mut run = Run::of("always", Durability::Synced).await;
+    for _ in 0..setting("REDELIVER_POWER_CUTS", CUTS) {
+        let lost = run.cut(false).await.lost;
+        assert!(lost.is_empty(), "{} synced pushes were lost", lost.len());
     }
     run.drain().await;
 }

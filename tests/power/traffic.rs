@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use redeliver::{Delivery, Message, MessageId, Poller, Queue, Raw, Retried, Settled};
+use redeliver::{Delivery, Message, MessageId, Poller, Pushed, Queue, Raw, Retried, Settled};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +67,8 @@ impl Desk {
         if random.u8(..4) == 0 {
             message = message.delay(Duration::from_millis(random.u64(..100)));
         }
-        if let Ok(pushed) = self.queue.push(message).await {
+        let pushed = self.queue.push(message).await;
+        if let Some(pushed) = pushed.ok().filter(|told| !matches!(told, Pushed::Unproven { .. })) {
             let confirmed = Confirmed { at: Instant::now(), mark: self.syncs.mark() };
             self.book.lock().unwrap().pushed.insert(pushed.id(), confirmed);
         }

@@ -219,6 +219,7 @@ async fn each_role_is_refused_what_it_is_not_for() {
         }
         assert!(all.dump() == before, "{role}");
         assert!(!granted.is_refused(&format!("LLEN {ready}")), "{role}");
+        assert_eq!(granted.is_refused("WAIT 0 1"), role == Role::ReadOnly, "{role}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use redeliver::QueueName;
 
+use crate::access::AccessArgs;
 use crate::acl::AclArgs;
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
@@ -51,9 +52,11 @@ pub(crate) struct Global {
     /// Uses this server instead of a private one.
     ///
     /// It takes `redis://[user:password@]host[:port][/db]`, `unix:///path`,
-    /// `redis+sentinel://host,host/service` or `redis+cluster://host,host`.
+    /// `redis+sentinel://host,host/service` or `redis+cluster://host,host`, and `rediss…` for TLS.
     #[arg(long, global = true, env = "REDELIVER_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// What runs the queues where no URL is given.
     #[arg(long, global = true, value_enum, default_value_t, env = "REDELIVER_ENGINE")]
     pub(crate) engine: EngineChoice,

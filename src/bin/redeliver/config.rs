@@ -18,8 +18,12 @@ use crate::output::{Format, Output, Row};
 /// What the file may hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Settings {
     url: Option<String>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    password_file: Option<PathBuf>,
     prefix: Option<String>,
     data_dir: Option<PathBuf>,
     output: Option<Format>,
@@ -71,6 +75,17 @@ pub(crate) fn complete(global: &mut Global, matches: &ArgMatches) -> Result<()> 
     if settle("url", file.url.is_some()) {
         global.url = file.url;
     }
+    let access = &mut global.access;
+    for (id, in_file, option) in [
+        ("tls_ca", file.tls_ca, &mut access.tls_ca),
+        ("tls_cert", file.tls_cert, &mut access.tls_cert),
+        ("tls_key", file.tls_key, &mut access.tls_key),
+        ("password_file", file.password_file, &mut access.password_file),
+    ] {
+        if settle(id, in_file.is_some()) {
+            *option = in_file;
+        }
+    }
     if settle("prefix", file.prefix.is_some()) {
         global.prefix = file.prefix.unwrap_or_default();
     }
@@ -91,18 +106,18 @@ pub(crate) fn complete(global: &mut Global, matches: &ArgMatches) -> Result<()> 
 }
 
 /// The named file has to be there; that of the user need not.
-fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, File)> {
+fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, Settings)> {
     let path = match named {
         Some(path) => path.to_owned(),
         None => match Xdg::new() {
             Ok(xdg) => xdg.config_dir().join("redeliver").join("config.toml"),
-            Err(_) => return Ok((None, File::default())),
+            Err(_) => return Ok((None, Settings::default())),
         },
     };
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            return Ok((None, File::default()));
+            return Ok((None, Settings::default()));
         }
         Err(error) => return Err(fail(Exit::Usage, format!("{}: {error}", path.display()))),
     };
@@ -125,7 +140,11 @@ pub(crate) enum ConfigCommand {
 const HELP: &str = "\
 A flag has precedence, then the environment, then the file, then the default. The file is
 redeliver/config.toml in $XDG_CONFIG_HOME or ~/.config, or what --config names:
-  url = \"redis://127.0.0.1\"
+  url = \"rediss://mailer@10.0.0.1\"
+  tls_ca = \"/etc/redeliver/ca.pem\"
+  tls_cert = \"/etc/redeliver/mailer.pem\"
+  tls_key = \"/etc/redeliver/mailer.key\"
+  password_file = \"/run/secrets/redis\"
   prefix = \"rd\"
   data_dir = \"/var/lib/redeliver\"
   output = \"json\"
@@ -181,6 +200,10 @@ pub(crate) fn run(global: &Global, command: &ConfigCommand) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+fn named(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
 fn value(global: &Global, option: &str) -> Option<String> {
     match option {
         // An address never has a password.
@@ -188,8 +211,12 @@ fn value(global: &Global, option: &str) -> Option<String> {
             Ok(server) => server.address(),
             Err(_) => "not understood".to_owned(),
         }),
+        "tls_ca" => named(global.access.tls_ca.as_deref()),
+        "tls_cert" => named(global.access.tls_cert.as_deref()),
+        "tls_key" => named(global.access.tls_key.as_deref()),
+        "password_file" => named(global.access.password_file.as_deref()),
         "prefix" => Some(global.prefix.clone()),
-        "data_dir" => global.data_dir.as_ref().map(|dir| dir.display().to_string()),
+        "data_dir" => named(global.data_dir.as_deref()),
         "output" => global.output.map(Format::word).map(str::to_owned),
         "quiet" => Some(global.quiet.to_string()),
         "no_color" => Some(global.no_color().to_string()),

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     NotFound = 4,
     /// It would hit everything or somebody else's work, and nothing says that this is meant.
     Refused = 5,
+    /// The server took what was pushed, and did not confirm in time that it is as safe as was asked.
+    Unproven = 6,
 }
 
 /// The same for the end of `--help`.
@@ -31,6 +33,8 @@ Exit codes:
   4  The message asked for does not exist.
   5  Refused: it would hit everything or somebody else's work, and neither --all, --yes nor
      --attempt was given.
+  6  Accepted, not proven: what was pushed will be delivered, and is not known to be as safe as
+     --durability asked. Do not push it anew.
 
 Without --url a private server is started from valkey-server or redis-server on the PATH, or else
 the embedded engine. Processes with the same data directory share it, and it ends with the last of
@@ -71,9 +75,11 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     let mut causes = error.chain();
     match causes.find_map(|cause| cause.downcast_ref::<redeliver::Error>()) {
         Some(refused) if refused.is_invalid() => Exit::Usage,
-        Some(redeliver::Error::Unavailable { .. } | redeliver::Error::Server { .. }) => {
-            Exit::Unreachable
-        }
+        Some(
+            redeliver::Error::Unavailable { .. }
+            | redeliver::Error::Denied { .. }
+            | redeliver::Error::Server { .. },
+        ) => Exit::Unreachable,
         _ => Exit::Failure,
     }
 }

@@ -1,5 +1,6 @@
 //! The `redeliver` program: push, work, look and mend from the command line.
 
+mod access;
 mod acl;
 mod args;
 mod backoff;

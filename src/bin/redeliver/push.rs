@@ -7,7 +7,10 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use redeliver::{Backoff, DEFAULT_PAYLOAD_LIMIT, Message, Pushed, Queue, QueueName, Raw, Retry};
+use redeliver::{
+    Backoff, DEFAULT_PAYLOAD_LIMIT, Durability, Message, MessageId, Policy, Pushed, Queue,
+    QueueName, Raw, Retry,
+};
 use serde_json::json;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -26,6 +29,7 @@ Examples:
   redeliver push emails '{\"to\": \"a@b.c\"}' --delay 30s
   redeliver push orders @order.json --key order-42 --max-attempts 8 --backoff exponential:1s:10m:jitter
   seq 1 1000 | redeliver push numbers --lines
+  redeliver push payments @payment.json --durability replicated:2 --proof-timeout 5s
   redeliver push imports @rows.ndjson --lines --key 'rows-{line}'")]
 pub(crate) struct PushArgs {
     /// The queue's name.
@@ -59,6 +63,18 @@ pub(crate) struct PushArgs {
     /// Says what kind of message it is.
     #[arg(long)]
     kind: Option<String>,
+    /// Gives it this id, so that the push can be repeated: while the message lives, that changes
+    /// nothing.
+    #[arg(long, value_name = "ULID", conflicts_with = "lines")]
+    id: Option<MessageId>,
+    /// Waits until it is as safe as this: `memory`, `synced` (on the server's disk), `replicated` (in
+    /// the memory of a replica) or `replicated:N`. Exits with 6 if the server takes it and does not
+    /// confirm that in time.
+    #[arg(long, value_name = "MODE", default_value_t)]
+    durability: Durability,
+    /// Waits so long for that.
+    #[arg(long, value_name = "DURATION", value_parser = backoff::duration, default_value = "3s")]
+    proof_timeout: Duration,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -106,6 +122,9 @@ impl PushArgs {
         if let Some(backoff) = &self.backoff {
             message = message.retry(backoff.clone());
         }
+        if let Some(id) = self.id {
+            message = message.id(id);
+        }
         if let Some(kind) = &self.kind {
             message = message.kind(kind);
         }
@@ -136,7 +155,8 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> Result<Exit> {
         }
     };
     let session = Session::open(global).await?;
-    let queue = session.queue(&args.queue)?;
+    let policy = Policy::default().durability(args.durability).proof_timeout(args.proof_timeout);
+    let queue = session.queue_under(&args.queue, policy)?;
     if args.lines {
         push_lines(&session, &queue, &args, input).await
     } else {
@@ -155,16 +175,26 @@ async fn push_one(
     let most = DEFAULT_PAYLOAD_LIMIT as u64 + 1;
     input.take(most).read_to_end(&mut payload).await?;
     let pushed = queue.push(args.message(payload, 1)).await?;
-    let (id, state, duplicate) = match pushed {
-        Pushed::Ready(id) => (id, "ready", false),
-        Pushed::Scheduled(id) => (id, "scheduled", false),
-        Pushed::Duplicate { id, state } => (id, state.as_str(), true),
-    };
-    let name = queue.name().as_str();
-    let json = json!({"queue": name, "id": id, "state": state, "duplicate": duplicate});
+    let (name, id, state) = (queue.name().as_str(), pushed.id(), pushed.state().as_str());
+    let duplicate = matches!(pushed, Pushed::Duplicate { .. });
+    let mut json = json!({"queue": name, "id": id, "state": state, "duplicate": duplicate});
+    if let Pushed::Unproven { confirmed, .. } = pushed {
+        json["proven"] = false.into();
+        json["confirmed"] = confirmed.into();
+    }
     session.out.one(&json, || {
         if duplicate { format!("{id} lives already: {state}") } else { format!("{id} {state}") }
     })?;
+    if let Pushed::Unproven { confirmed, .. } = pushed {
+        return Err(fail(
+            Exit::Unproven,
+            format!(
+                "accepted, not proven {}: {confirmed} confirmed it within {:?}. It will be delivered; do not push \
+                 it anew. To ask again: the same command with --id {id}",
+                args.durability, args.proof_timeout
+            ),
+        ));
+    }
     Ok(Exit::Ok)
 }
 
@@ -176,7 +206,8 @@ async fn push_lines(
 ) -> Result<Exit> {
     // What is cut off just above the limit is refused by the library.
     let mut lines = Lines::new(input, DEFAULT_PAYLOAD_LIMIT);
-    let mut done = Done { bar: progress("messages pushed"), pushed: 0, duplicates: 0 };
+    let bar = progress("messages pushed");
+    let mut done = Done { bar, pushed: 0, duplicates: 0, unproven: 0 };
     loop {
         let first = lines.read + 1;
         let batch = lines.batch().await?;
@@ -192,11 +223,21 @@ async fn push_lines(
     }
     done.bar.finish_and_clear();
     let name = queue.name().as_str();
-    let json = json!({"queue": name, "pushed": done.pushed, "duplicates": done.duplicates});
+    let mut json = json!({"queue": name, "pushed": done.pushed, "duplicates": done.duplicates});
+    if done.unproven > 0 {
+        json["unproven"] = done.unproven.into();
+    }
     session.out.one(&json, || {
         let pushed = many(done.pushed, "message");
         format!("{pushed} pushed to {name}, {}", many(done.duplicates, "duplicate"))
     })?;
+    if done.unproven > 0 {
+        let told = format!(
+            "{} of them accepted, not proven {}: they will be delivered; do not push them anew",
+            done.unproven, args.durability
+        );
+        return Err(fail(Exit::Unproven, told));
+    }
     Ok(Exit::Ok)
 }
 
@@ -205,6 +246,7 @@ struct Done {
     bar: ProgressBar,
     pushed: u64,
     duplicates: u64,
+    unproven: u64,
 }
 
 impl Done {
@@ -213,6 +255,10 @@ impl Done {
             match outcome {
                 Pushed::Ready(_) | Pushed::Scheduled(_) => self.pushed += 1,
                 Pushed::Duplicate { .. } => self.duplicates += 1,
+                Pushed::Unproven { .. } => {
+                    self.pushed += 1;
+                    self.unproven += 1;
+                }
             }
         }
         self.bar.set_position(self.pushed + self.duplicates);

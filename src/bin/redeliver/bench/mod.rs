@@ -132,7 +132,7 @@ pub(crate) async fn run(global: &Global, args: &BenchArgs) -> Result<Exit> {
     progress.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} {elapsed}")?);
     let queue = session.server.queue(&name)?;
     let url = session.server.url_of(queue.name()).await?;
-    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url)).await?;
+    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url), &session.access).await?;
     let bench = Bench { args, queue, probe, progress };
     let measured = measure(&bench).await;
     bench.queue.destroy().await?;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use redis::aio::MultiplexedConnection;
 
+use crate::access::AccessArgs;
+
 /// Exchanges of which the fastest tells the offset of the server's clock.
 const CLOCK_SAMPLES: u32 = 20;
 
@@ -18,10 +20,9 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) async fn connect(url: &str) -> anyhow::Result<Self> {
+    pub(super) async fn connect(url: &str, access: &AccessArgs) -> anyhow::Result<Self> {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        // The URL may hold a password: the error must not repeat it.
-        let client = redis::Client::open(url).ok().context("the URL is not understood")?;
+        let client = access.client(url)?;
         let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let started = Instant::now();
         let mut probe = Self { connection, started, server_us_at_start: 0, server: String::new() };

@@ -93,8 +93,8 @@ async fn import(
         })?;
         for outcome in pushed {
             match outcome {
-                Pushed::Ready(_) | Pushed::Scheduled(_) => done.imported += 1,
                 Pushed::Duplicate { .. } => done.duplicates += 1,
+                _ => done.imported += 1,
             }
         }
         bar.set_position(done.imported + done.duplicates);

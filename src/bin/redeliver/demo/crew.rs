@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::STALL_AFTER;
 use super::log::{self, Line};
 use super::worker::CONCURRENCY;
+use crate::access::AccessArgs;
 use crate::args::Global;
 use crate::exit_code::{Exit, fail};
 use crate::server::Session;
@@ -28,6 +29,7 @@ pub(super) struct Crew {
     dir: PathBuf,
     /// Not on the workers' command line, because it may hold a password.
     url: String,
+    access: AccessArgs,
     arguments: Vec<OsString>,
     seed: u64,
 }
@@ -56,6 +58,7 @@ impl Crew {
             workers: Vec::new(),
             dir: dir.to_owned(),
             url: session.url.clone(),
+            access: session.access.clone(),
             arguments: arguments.into(),
             seed,
         }
@@ -70,6 +73,7 @@ impl Crew {
         if let Some(after) = stall_after {
             command.arg("--stall-after").arg(after.to_string());
         }
+        self.access.hand_to(&mut command);
         command.env("REDELIVER_URL", &self.url).stdin(Stdio::piped());
         self.workers.push(command.process_group(0).kill_on_drop(true).spawn()?);
         Ok(number)

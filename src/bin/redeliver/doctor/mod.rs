@@ -1,5 +1,6 @@
 //! `doctor`: whether a server is fit for queues, and a user for its role.
 
+mod durability;
 mod finding;
 mod probe;
 mod queue;
@@ -38,8 +39,8 @@ pub(crate) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit> {
     let mut found = Vec::new();
     let urls = session.server.urls().await?;
     for url in &urls {
-        let here = server::check(&Probe::connect(url).await?).await?;
-        let address = Server::open(url)?.address();
+        let here = server::check(&Probe::connect(url, &session.access).await?).await?;
+        let address = Server::open_with(url, session.access.access())?.address();
         let several = urls.len() > 1;
         found.extend(here.into_iter().map(|it| if several { it.at(&address) } else { it }));
     }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisError};
+
+use crate::access::AccessArgs;
 
 /// Longer than any of the commands here takes on a healthy server.
 const RESPONSE: Duration = Duration::from_secs(5);
@@ -17,10 +19,9 @@ pub(crate) struct Probe(MultiplexedConnection);
 pub(crate) type Look<T> = Option<T>;
 
 impl Probe {
-    pub(crate) async fn connect(url: &str) -> Result<Self> {
+    pub(crate) async fn connect(url: &str, access: &AccessArgs) -> Result<Self> {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE));
-        // The URL may hold a password: the error must not repeat it.
-        let client = redis::Client::open(url).ok().context("the URL is not understood")?;
+        let client = access.client(url)?;
         Ok(Self(client.get_multiplexed_async_connection_with_config(&config).await?))
     }
 

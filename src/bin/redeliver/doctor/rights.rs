@@ -9,7 +9,7 @@ use super::probe::Probe;
 use crate::server::Session;
 
 /// A command on scratch keys, in words; `HASH` is a hash that is there, `NONE` is nothing.
-const HARMLESS: [&str; 40] = [
+const HARMLESS: [&str; 41] = [
     // No such database: refused after the rights were looked at, as are the others like it.
     "SELECT none",
     "INFO server",
@@ -17,6 +17,8 @@ const HARMLESS: [&str; 40] = [
     "CLUSTER SLOTS",
     "ASKING",
     "TIME",
+    // For no replica at all.
+    "WAIT 0 1",
     "EVALSHA 0000000000000000000000000000000000000000 0",
     // A script that does not compile is never kept.
     "SCRIPT LOAD (",
@@ -69,7 +71,7 @@ struct Refused {
 pub(super) async fn check(session: &Session, prefix: &str, role: Role) -> Result<Vec<Finding>> {
     let scratch = QueueName::new(format!("doctor.{}", MessageId::generate()))?;
     let url = session.server.url_of(&scratch).await?;
-    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url)).await?;
+    let probe = Probe::connect(url.as_deref().unwrap_or(&session.url), &session.access).await?;
     let refused = try_all(&probe, prefix, &scratch, role).await?;
     let mut found = Vec::new();
     if refused.keys {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::durability;
 use super::finding::{Finding, fail, hidden, note, ok, warn};
 use super::probe::Probe;
 
@@ -41,6 +42,7 @@ pub(super) async fn check(probe: &Probe) -> Result<Vec<Finding>> {
         found.push(persistence(probe, &info).await?);
         found.extend(last_writes(&info));
         found.push(replicas(probe, &info).await?);
+        found.extend(durability::check(probe, &info).await?);
         if info.get("cluster_enabled").is_some_and(|enabled| enabled == "1") {
             found.extend(cluster(probe).await?);
         }

@@ -9,6 +9,7 @@ use redeliver::Server;
 use tokio::time::timeout;
 
 use super::exporter;
+use crate::access::AccessArgs;
 use crate::doctor::Probe;
 
 /// A server that takes longer is asked again at the next look.
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Looks over connections beside the library's own, which are made anew after each fault.
 pub(super) struct Memory {
     server: Server,
+    access: AccessArgs,
     probes: HashMap<String, Probe>,
 }
 
@@ -24,17 +26,17 @@ pub(super) struct Memory {
 type Used = (u64, u64);
 
 impl Memory {
-    pub(super) fn new(server: Server) -> Self {
-        Self { server, probes: HashMap::new() }
+    pub(super) fn new(server: Server, access: AccessArgs) -> Self {
+        Self { server, access, probes: HashMap::new() }
     }
 
     /// Looks, and records what it saw.
     pub(super) async fn look(&mut self) {
         let mut probes = std::mem::take(&mut self.probes);
         let looks = self.server.urls().await.unwrap_or_default().into_iter().map(|url| {
-            let probe = probes.remove(&url);
+            let (probe, access) = (probes.remove(&url), &self.access);
             async move {
-                let looked = timeout(PATIENCE, ask(&url, probe)).await;
+                let looked = timeout(PATIENCE, ask(&url, access, probe)).await;
                 (url, looked.unwrap_or_else(|_| Err(anyhow!("the server does not answer"))))
             }
         });
@@ -61,10 +63,14 @@ fn share((used, limit): &Used) -> f64 {
 }
 
 /// Nothing where the user may not ask.
-async fn ask(url: &str, probe: Option<Probe>) -> Result<(Probe, Option<Used>)> {
+async fn ask(
+    url: &str,
+    access: &AccessArgs,
+    probe: Option<Probe>,
+) -> Result<(Probe, Option<Used>)> {
     let probe = match probe {
         Some(probe) => probe,
-        None => Probe::connect(url).await?,
+        None => Probe::connect(url, access).await?,
     };
     let info = probe.info("memory").await?;
     let bytes = |name: &str| info.as_ref()?.get(name)?.parse().ok();

@@ -120,7 +120,8 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
     if !global.quiet {
         note(&format!("serving http://{address}"));
     }
-    serve(&app, Memory::new(session.server.clone()), listener, &mut signals).await?;
+    let memory = Memory::new(session.server.clone(), session.access.clone());
+    serve(&app, memory, listener, &mut signals).await?;
     app.pollers.close();
     app.pollers.wait().await;
     drop(app);
