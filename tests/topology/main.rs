@@ -14,6 +14,7 @@ mod migration;
 mod nodes;
 #[cfg(feature = "cli")]
 mod program;
+mod proven;
 mod sentinels;
 mod traffic;
 #[path = "../ops/under_test.rs"]

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::finding::{Finding, note, ok, warn};
 use super::probe::Probe;
+use crate::output::many;
 
 const SYNCED: &str = "synced";
 const REPLICATED: &str = "replicated";
@@ -67,7 +68,7 @@ fn replicated(connected: u32, least: Option<&str>, lag: Option<&str>) -> Finding
             "start a replica with REPLICAOF, and set min-replicas-to-write 1",
         );
     }
-    let says = format!("can be proven for up to {connected} replicas");
+    let says = format!("can be proven for up to {}", many(connected.into(), "replica"));
     match least {
         Some("0") => warn(
             REPLICATED,
