@@ -129,7 +129,8 @@ impl Connector {
             .set_connection_timeout(Some(connect))
             .set_response_timeout(response);
         let opened = match &self.target {
-            Target::Server(info, access) => reach(info, access, &config).await,
+            // It is large with TLS, and part of whatever waits for the server.
+            Target::Server(info, access) => Box::pin(reach(info, access, &config)).await,
             #[cfg(feature = "embedded")]
             Target::Engine(engine) => {
                 piped(engine, config).await.map_err(|error| Fault::of(&error).before_any_call())
