@@ -27,7 +27,7 @@ struct Place {
     history: PathBuf,
     /// Where it ends itself, if it does.
     point: Option<Point>,
-    _port: Port,
+    _port: Option<Port>,
 }
 
 /// A process that was killed, by itself or from outside.
@@ -38,9 +38,17 @@ pub(crate) struct Ended {
     pub(crate) history: PathBuf,
 }
 
+/// How processes reach the server.
+pub(crate) enum Reach {
+    /// Each by a port of its own.
+    Through(Proxy),
+    /// Servers of a topology are reached where they say that they are.
+    Direct(String),
+}
+
 pub(crate) struct Crew {
     places: Vec<Place>,
-    proxy: Proxy,
+    reach: Reach,
     folder: PathBuf,
     /// Of each producer, messages a second.
     rate: u64,
@@ -57,9 +65,9 @@ pub(crate) struct Member {
 }
 
 impl Crew {
-    pub(crate) fn new(proxy: Proxy, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
+    pub(crate) fn new(reach: Reach, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
         let (rng, folder) = (fastrand::Rng::with_seed(seed), folder.to_owned());
-        Self { places: Vec::new(), proxy, folder, rate, mortal, rng }
+        Self { places: Vec::new(), reach, folder, rate, mortal, rng }
     }
 
     pub(crate) async fn hire(&mut self, role: Role, count: usize) -> Result<()> {
@@ -71,10 +79,16 @@ impl Crew {
     }
 
     async fn spawn(&mut self, role: Role, place: usize, generation: u64) -> Result<Place> {
-        let port = self.proxy.open().await?;
+        let (url, port) = match &self.reach {
+            Reach::Through(proxy) => {
+                let port = proxy.open().await?;
+                (port.url.clone(), Some(port))
+            }
+            Reach::Direct(url) => (url.clone(), None),
+        };
         let history = self.folder.join(format!("{}-{place}-{generation}.ndjson", role.name()));
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["agent", "--role", role.name(), "--url", &port.url]);
+        command.args(["agent", "--role", role.name(), "--url", &url]);
         command.arg("--history").arg(&history);
         command.args(["--seed", &self.rng.u64(..).to_string()]);
         command.args(["--rate", &self.rate.to_string()]);

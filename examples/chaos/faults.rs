@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use redeliver::{Queue, Raw};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::agent::{LEASE, Point, Role};
@@ -20,6 +20,7 @@ use crate::history::{Log, Trouble};
 use crate::producer::millis;
 use crate::proxy::Proxy;
 use crate::server::{PrivateServer, command, insist};
+use crate::topology::{Servers, Topology};
 use crate::wire::Net;
 use crate::{law, orphans};
 
@@ -29,6 +30,8 @@ const LONGEST_DOWN_MS: u64 = 800;
 const LONGEST_HARM_MS: u64 = 2_000;
 /// After a fault leases that nobody could extend have to end, and pauses of up to 2 s to pass.
 pub(crate) const AFTERMATH: Duration = Duration::from_secs(4);
+/// What was asked before a fault may be confirmed by the old master when it has begun.
+const OPEN_CALLS: Duration = Duration::from_secs(3);
 /// So many pollers watch the next deadline; the others sleep for so long at most.
 const WATCHERS: usize = 3;
 const POLLERS_SLEEP: Duration = Duration::from_secs(5);
@@ -39,7 +42,7 @@ const FOLLOW: &[&str] = &["REPLICAOF", "127.0.0.1", "1"];
 const LEAD: &[&str] = &["REPLICAOF", "NO", "ONE"];
 const UNPAUSE: &[&str] = &["CLIENT", "UNPAUSE"];
 /// What ends every fault of the server that lasts.
-pub(crate) const HEAL: [&[&str]; 3] = [MEMORY, LEAD, UNPAUSE];
+const HEAL: [&[&str]; 3] = [MEMORY, LEAD, UNPAUSE];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
@@ -61,12 +64,42 @@ pub(crate) enum Fault {
     Readonly,
     /// Connections that are cut, half open, slow, or come in pieces.
     Net,
+    /// Another server is made the master.
+    Handover,
+    /// SIGKILL for the master.
+    Failover,
+    /// SIGSTOP for the master, until another one is elected.
+    Freeze,
+    /// The queue's slot moves to another node, key by key.
+    Migrate,
+    /// CLIENT KILL TYPE normal on all servers.
+    Cut,
+    /// The master is cut off from sentinels and replicas, and goes on.
+    Partition,
+}
+
+impl Fault {
+    pub(crate) fn fits(self, topology: Topology) -> bool {
+        match self {
+            Self::Kill | Self::Stop => true,
+            Self::Handover | Self::Failover | Self::Freeze | Self::Cut => topology != Topology::One,
+            Self::Migrate => topology == Topology::Cluster,
+            Self::Partition => topology == Topology::Sentinel,
+            _ => topology == Topology::One,
+        }
+    }
+}
+
+/// What is under the queue.
+pub(crate) enum Ground {
+    One(Mutex<PrivateServer>),
+    Many(Arc<Mutex<Servers>>),
 }
 
 /// Everything that faults are done to.
 pub(crate) struct Targets {
     pub(crate) crew: Mutex<Crew>,
-    pub(crate) server: Mutex<PrivateServer>,
+    pub(crate) ground: Ground,
     /// Of the server itself, past the proxy.
     pub(crate) url: String,
     pub(crate) proxy: Proxy,
@@ -82,16 +115,15 @@ pub(crate) struct Targets {
 impl Targets {
     pub(crate) fn new(
         crew: Crew,
-        server: PrivateServer,
+        (ground, url): (Ground, String),
         proxy: Proxy,
         histories: &Path,
     ) -> Result<Self> {
-        let url = server.url();
         let history = Log::open(&histories.join("stage.ndjson"))?;
         let troubles = Log::open(&histories.join("faults").with_extension(TROUBLES))?;
-        let (crew, server, queue) = (Mutex::new(crew), Mutex::new(server), law::queue(&url)?);
+        let (crew, queue) = (Mutex::new(crew), law::queue(&url)?);
         let (deaths, counts) = (StdMutex::default(), StdMutex::default());
-        Ok(Self { crew, server, url, proxy, queue, history, troubles, deaths, counts })
+        Ok(Self { crew, ground, url, proxy, queue, history, troubles, deaths, counts })
     }
 
     pub(crate) fn count(&self, fault: &'static str) {
@@ -153,6 +185,8 @@ impl Targets {
         let name = match fault {
             Fault::Kill => return self.kill(&mut rng).await,
             Fault::Net => self.net(&mut rng, harm).await,
+            Fault::Stop => name(fault),
+            _ if matches!(self.ground, Ground::Many(_)) => return self.upset(fault, harm).await,
             _ => name(fault),
         };
         let struck = match fault {
@@ -173,7 +207,7 @@ impl Targets {
             }
             Fault::Memory => self.between(NO_MEMORY, MEMORY, harm).await?,
             Fault::Readonly => self.between(FOLLOW, LEAD, harm).await?,
-            Fault::Kill | Fault::Net => true,
+            _ => true,
         };
         self.count(if struck { name } else { "unreached" });
         self.note_fault(name, from)
@@ -181,7 +215,41 @@ impl Targets {
 
     pub(crate) async fn restart(&self, rng: &mut fastrand::Rng) -> Result<()> {
         let down = Duration::from_millis(rng.u64(..LONGEST_DOWN_MS));
-        self.server.lock().await.kill_and_restart(down).await
+        match &self.ground {
+            Ground::One(server) => server.lock().await.kill_and_restart(down).await,
+            Ground::Many(_) => Ok(()),
+        }
+    }
+
+    /// Upsets the servers, one fault at a time: a master that dies before its replica has caught up
+    /// would take everything along.
+    async fn upset(&self, fault: Fault, harm: Duration) -> Result<()> {
+        let Ground::Many(servers) = &self.ground else { return Ok(()) };
+        let Ok(mut servers) = Arc::clone(servers).try_lock_owned() else { return Ok(()) };
+        let (from, undoes) = (now_ms(), servers.undoes(fault));
+        spawn_blocking(move || servers.upset(fault, harm)).await?;
+        self.count(name(fault));
+        if undoes {
+            let (from, until) = (from.saturating_sub(millis(OPEN_CALLS)), now_ms());
+            self.troubles.note(&Trouble::Failover { from, until })?;
+        }
+        self.note_fault(name(fault), from)
+    }
+
+    /// Waits until all servers are there and take writes.
+    pub(crate) async fn heal(&self) -> Result<()> {
+        match &self.ground {
+            Ground::One(_) => {
+                for words in HEAL {
+                    insist(&self.url, words).await?;
+                }
+            }
+            Ground::Many(servers) => {
+                let mut servers = Arc::clone(servers).lock_owned().await;
+                spawn_blocking(move || servers.heal()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn stop(&self, chosen: usize, harm: Duration) {
@@ -223,6 +291,12 @@ fn name(fault: Fault) -> &'static str {
         Fault::Memory => "memory",
         Fault::Readonly => "readonly",
         Fault::Net => "net",
+        Fault::Handover => "handover",
+        Fault::Failover => "failover",
+        Fault::Freeze => "freeze",
+        Fault::Migrate => "migrate",
+        Fault::Cut => "cut",
+        Fault::Partition => "partition",
     }
 }
 

@@ -11,6 +11,10 @@
 //! as promised; the histories are kept then.
 
 mod agent;
+#[path = "../../tests/topology/cluster.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a run that cannot go on has failed")]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod cluster;
 mod consumer;
 mod crew;
 mod drills;
@@ -20,12 +24,25 @@ mod heartbeat;
 mod history;
 mod judge;
 mod law;
+#[path = "../../tests/topology/nodes.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "likewise")]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod nodes;
 mod orphans;
 mod producer;
 mod proxy;
 mod report;
+#[path = "../../tests/topology/sentinels.rs"]
+#[expect(clippy::expect_used, clippy::unwrap_used, reason = "likewise")]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod sentinels;
 mod server;
 mod stage;
+mod topology;
+#[path = "../../tests/ops/under_test.rs"]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "likewise")]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod under_test;
 mod wire;
 
 use std::path::PathBuf;
@@ -38,6 +55,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use agent::AgentArgs;
 use faults::Fault;
 use judge::CheckArgs;
+use topology::Topology;
 
 /// Where files are kept in memory, on systems that have it.
 const MEMORY: &str = "/dev/shm";
@@ -73,13 +91,20 @@ struct RunArgs {
     /// Draws the faults and their times; a random one is told.
     #[arg(long)]
     seed: Option<u64>,
-    /// A list of them, or all, or none:
+    /// On what the queue is: one server, a Cluster of six nodes, or a master that sentinels watch.
+    #[arg(long, value_enum, default_value_t)]
+    topology: Topology,
+    /// A list of them, or all that fit the topology, or none:
     /// kill (SIGKILL for processes, from outside and by themselves at named points),
     /// stop (SIGSTOP beyond the lease, then resumed),
     /// server (SIGKILL for the server, then a restart on its append-only file),
     /// flush (SCRIPT FLUSH), clients (CLIENT KILL for all of them), pause (CLIENT PAUSE),
     /// memory (maxmemory reached), readonly (a replica for a while),
-    /// net (requests or replies cut off, half-open, delayed or split connections).
+    /// net (requests or replies cut off, half-open, delayed or split connections);
+    /// of a topology, besides kill and stop: handover (a failover that is ordered), failover (SIGKILL
+    /// for the master), freeze (SIGSTOP for the master), migrate (the queue's slot moves key by key;
+    /// Cluster only), cut (all connections), partition (the master is cut off from sentinels and
+    /// replicas, not from clients; Sentinel only).
     #[arg(long, default_value = "all", verbatim_doc_comment)]
     faults: String,
     /// One fault in so many ms, on average.
@@ -106,11 +131,18 @@ struct RunArgs {
 impl RunArgs {
     fn faults(&self) -> Result<Vec<Fault>> {
         match self.faults.as_str() {
-            "all" => Ok(Fault::value_variants().to_vec()),
+            "all" => {
+                let all = Fault::value_variants().iter().copied();
+                Ok(all.filter(|fault| fault.fits(self.topology)).collect())
+            }
             "none" => Ok(Vec::new()),
             list => {
-                let faults = list.split(',').map(|name| Fault::from_str(name.trim(), true));
-                faults.collect::<Result<_, _>>().map_err(anyhow::Error::msg)
+                let faults = list.split(',').map(|name| {
+                    let fault = Fault::from_str(name.trim(), true).map_err(anyhow::Error::msg)?;
+                    anyhow::ensure!(fault.fits(self.topology), "{name} does not fit the topology");
+                    Ok(fault)
+                });
+                faults.collect()
             }
         }
     }

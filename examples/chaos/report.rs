@@ -31,6 +31,7 @@ pub(crate) struct Report {
 struct Line<'a> {
     seed: u64,
     seconds: u64,
+    topology: String,
     appendfsync: &'a str,
     messages: u64,
     faults: u64,
@@ -55,6 +56,8 @@ struct Line<'a> {
     absent_unknown: u64,
     refused: u64,
     duplicate: u64,
+    unreplicated: u64,
+    undone: u64,
     dead: u64,
     unreadable: u64,
     outstanding: u64,
@@ -91,6 +94,7 @@ impl Report {
         Line {
             seed,
             seconds: args.seconds,
+            topology: args.topology.to_string(),
             appendfsync: &args.appendfsync,
             messages: self.summary.messages,
             faults: struck.map(|(_, count)| count).sum(),
@@ -115,6 +119,8 @@ impl Report {
             absent_unknown: count(Verdict::AbsentUnknown),
             refused: count(Verdict::Refused),
             duplicate: count(Verdict::Duplicate),
+            unreplicated: self.summary.unreplicated,
+            undone: self.summary.undone,
             dead: self.recovery.counts.dead,
             unreadable: self.summary.unreadable,
             outstanding: self.recovery.counts.outstanding(),

@@ -11,21 +11,23 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use redeliver::{Counts, Queue, Raw, State};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{LEASE, Role, hash};
-use crate::crew::Crew;
+use crate::crew::{Crew, Reach};
 use crate::drills::{self, Drills};
-use crate::faults::{Fault, HEAL, Targets, storm};
+use crate::faults::{Fault, Ground, Targets, storm};
 use crate::history::check::check;
 use crate::history::trouble::Troubles;
 use crate::history::{Event, Log};
 use crate::law::{self, Law};
 use crate::proxy::Proxy;
 use crate::report::Report;
-use crate::server::{PrivateServer, insist};
+use crate::server::PrivateServer;
+use crate::topology::Servers;
 use crate::{RunArgs, heartbeat, report};
 
 const CREW: [(Role, usize); 4] =
@@ -64,19 +66,32 @@ fn histories(dir: &Path) -> io::Result<PathBuf> {
 async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let (faults, histories) = (args.faults()?, histories(dir)?);
     let store = tempfile::Builder::new().prefix("rd-chaos-").tempdir_in(args.store())?;
-    let server = PrivateServer::start(store.path(), &args.appendfsync).await?;
     let (network, handle) = network()?;
-    let proxy = Proxy::new(server.socket(), handle.clone());
+    let topology = args.topology;
+    let servers = spawn_blocking(move || Servers::start(topology)).await?;
+    let (ground, url, socket) = if let Some(servers) = servers {
+        let url = servers.url();
+        (Ground::Many(Arc::new(Mutex::new(servers))), url, PathBuf::new())
+    } else {
+        let server = PrivateServer::start(store.path(), &args.appendfsync).await?;
+        let (url, socket) = (server.url(), server.socket());
+        (Ground::One(Mutex::new(server)), url, socket)
+    };
+    let proxy = Proxy::new(socket, handle.clone());
+    let reach = match &ground {
+        Ground::One(_) => Reach::Through(proxy.clone()),
+        Ground::Many(_) => Reach::Direct(url.clone()),
+    };
     let beats = histories.join("proxy");
     handle.spawn(async move { heartbeat::of_tasks(&beats).await });
     let producers = CREW.iter().filter(|(role, _)| *role == Role::Producer);
     let rate = args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>();
     let mortal = faults.contains(&Fault::Kill);
-    let mut crew = Crew::new(proxy.clone(), &histories, rate, mortal, seed);
+    let mut crew = Crew::new(reach, &histories, rate, mortal, seed);
     for (role, count) in CREW {
         crew.hire(role, count).await?;
     }
-    let targets = Arc::new(Targets::new(crew, server, proxy, &histories)?);
+    let targets = Arc::new(Targets::new(crew, (ground, url), proxy, &histories)?);
     let stop = CancellationToken::new();
     let sampling = law::sample(targets.url.clone(), histories.clone(), stop.clone());
     let sampling = tokio::spawn(sampling);
@@ -121,9 +136,7 @@ pub(crate) struct Recovery {
 /// All is healed, nothing more is pushed: what is left has to be handled in a bounded time.
 async fn recover(targets: &Arc<Targets>) -> Result<Recovery> {
     let queue = &targets.queue;
-    for words in HEAL {
-        insist(&targets.url, words).await?;
-    }
+    targets.heal().await?;
     targets.crew.lock().await.spare();
     targets.crew.lock().await.dismiss(&[Role::Producer]).await?;
     let begun = Instant::now();

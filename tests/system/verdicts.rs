@@ -344,3 +344,29 @@ fn whoever_waits_its_turn_in_a_list_that_moves_is_taken_over_in_time() {
     assert!(!queued(2_510, &[2_550, 2_600, 2_650, 2_700]), "it came in after its time");
     assert!(!queued(2_500, &[2_550, 2_700]), "nothing moved for a while");
 }
+
+#[test]
+fn what_a_failover_may_have_undone_is_counted_apart_and_fails_nothing() {
+    let counted = |story: &Story, from: u64| {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.ndjson", &story.events);
+        let failover = Trouble::Failover { from, until: from + 100 };
+        write(folder.path(), "b.troubles", &[failover]);
+        let summary = check(folder.path()).unwrap();
+        (summary.unreplicated, summary.undone, summary.passes())
+    };
+    // Confirmed at 1010 and never seen again: lost with the old master, or else lost for good.
+    let gone = Story::confirmed();
+    assert_eq!(counted(&gone, 1_000), (1, 0, true));
+    assert_eq!(counted(&gone, 2_000), (0, 0, false));
+    // Acknowledged at 1150, which the new master does not know.
+    let twice = || Story::confirmed().start(1, 1_100).ack(1_150).start(2, 2_200).ack(2_250);
+    assert_eq!(counted(&twice(), 1_140), (0, 1, true));
+    assert_eq!(counted(&twice(), 3_000), (0, 0, false));
+    // Nothing undone makes a message that was never pushed.
+    let id = MessageId::generate();
+    let start =
+        Event::Start { id, attempt: 1, claimed: 1_100, lease: LEASE, failures: 0, hash: HASH };
+    let made_up = Story { id, events: vec![start] };
+    assert_eq!(counted(&made_up, 1_050), (0, 0, false));
+}

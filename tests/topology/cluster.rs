@@ -1,15 +1,14 @@
-//! A Cluster of three masters and three replicas, and what a healthy one does.
+//! A Cluster of three masters and three replicas.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use redeliver::{Message, Queue, Raw, Server};
 use tempfile::TempDir;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::nodes::{Node, ports, until};
 
-const MASTERS: usize = 3;
+pub(crate) const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
 /// Long enough that a busy machine is not taken for a dead one.
 const NODE_TIMEOUT_MS: &str = "2000";
@@ -31,7 +30,7 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Cluster> {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
         let (ports, buses) = (ports::<NODES>(), ports::<NODES>());
         let start = |(port, bus): (u16, u16)| {
@@ -152,6 +151,40 @@ impl Cluster {
         self.nodes.iter().position(is_it)
     }
 
+    /// Waits until others see the queue at another node than this one.
+    pub(crate) fn elected(&self, name: &str, dead: usize) -> Duration {
+        until("another master is elected", || {
+            self.owner_but(name, dead).is_some_and(|owner| owner != dead)
+        })
+    }
+
+    /// Who serves the queue, and another master.
+    pub(crate) fn two_masters(&self, name: &str) -> (usize, usize) {
+        let from = self.owner(name);
+        (from, self.masters().into_iter().find(|master| *master != from).unwrap())
+    }
+
+    /// Moves a queue's slot from one master to another as operators do, one key after the other, with
+    /// a pause after each.
+    pub(crate) fn migrate(&self, name: &str, from: usize, to: usize, pause: Duration) {
+        let slot = self.slot(name).to_string();
+        let [source, target] = [from, to].map(|index| &self.nodes[index]);
+        let [from, to]: [String; 2] = [source, target].map(|node| node.ask(&["CLUSTER", "MYID"]));
+        target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from]);
+        source.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]);
+        loop {
+            std::thread::sleep(pause);
+            let keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            let Some(key) = keys.first() else { break };
+            let port = target.port.to_string();
+            source.ask::<String>(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+        }
+        std::thread::sleep(pause);
+        for node in [target, source] {
+            node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
+        }
+    }
+
     /// A name for a queue on that node; each call another one.
     pub(crate) fn name_on(&self, owner: usize) -> String {
         let names = std::iter::repeat_with(|| format!("q{:08x}", fastrand::u32(..)));
@@ -172,59 +205,5 @@ impl Node {
         } else {
             self.thaw();
         }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_go_their_ways_on_every_node() {
-    let cluster = whole().await;
-    let server = Server::connect(&cluster.url()).await.unwrap();
-    let mut names = Vec::new();
-    for owner in cluster.masters() {
-        let name = cluster.name_on(owner);
-        let queue: Queue<Raw> = server.queue(&name).unwrap();
-        queue.push_all(["a", "b", "c"].map(Raw::from)).await.unwrap();
-        let later = Message::new(Raw::from("d")).delay(Duration::from_millis(1));
-        queue.push(later).await.unwrap();
-        let mut claimed = queue.claim(3).await.unwrap();
-        let _settled = claimed.remove(0).ack().await.unwrap();
-        let _settled = claimed.remove(0).bury("x").await.unwrap();
-        while queue.redeliver(10).await.unwrap().promoted == 0 {}
-        let counts = queue.counts().await.unwrap();
-        assert_eq!((counts.ready, counts.pending, counts.dead, counts.acked), (1, 1, 1, 1));
-        assert!(queue.check(|_| {}).await.unwrap().is_clean());
-        let url = server.url_of(queue.name()).await.unwrap().unwrap();
-        assert!(url.contains(&cluster.nodes[owner].port.to_string()), "{url}");
-        names.push(name);
-    }
-    let listed: Vec<_> = server.queues().await.unwrap();
-    assert!(names.iter().all(|name| listed.iter().any(|listed| listed.as_str() == name)));
-    assert_eq!(server.urls().await.unwrap().len(), MASTERS);
-    // Each node has the scripts that its queues called, and none of those that none called.
-    assert!(server.cached_scripts().await.unwrap().iter().any(|cached| *cached));
-    assert!(server.cached_scripts().await.unwrap().iter().any(|cached| !*cached));
-}
-
-#[tokio::test]
-async fn a_node_that_was_named_as_a_single_server_says_how_to_name_it() {
-    let cluster = whole().await;
-    let (named, other) = (cluster.masters()[0], cluster.masters()[1]);
-    let name = cluster.name_on(other);
-    let queue: Queue<Raw> =
-        Server::open(&cluster.nodes[named].url()).unwrap().queue(&name).unwrap();
-    let error = queue.push(Raw::from("x")).await.unwrap_err().to_string();
-    assert!(error.contains("redis+cluster://"), "{error}");
-}
-
-#[tokio::test]
-async fn scripts_that_one_node_lost_are_loaded_there() {
-    let cluster = whole().await;
-    let server = Server::connect(&cluster.url()).await.unwrap();
-    for owner in cluster.masters() {
-        let queue: Queue<Raw> = server.queue(&cluster.name_on(owner)).unwrap();
-        queue.push(Raw::from("x")).await.unwrap();
-        cluster.nodes[owner].ask::<()>(&["SCRIPT", "FLUSH"]);
-        queue.push(Raw::from("y")).await.unwrap();
-        assert_eq!(queue.counts().await.unwrap().ready, 2);
     }
 }

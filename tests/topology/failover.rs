@@ -5,22 +5,14 @@ use std::time::{Duration, Instant};
 use redeliver::{Queue, Raw, Server};
 use tokio::task::block_in_place;
 
-use crate::cluster::{Cluster, whole};
-use crate::nodes::until;
+use crate::calm::Calm;
+use crate::cluster::whole;
+use crate::nodes::Node;
 use crate::traffic::{Traffic, queue};
 
 /// From the moment that another master serves the slot until messages flow again: a call that
 /// waits for a server that hangs gives up after 2 s.
 const RESUMED: Duration = Duration::from_secs(3);
-
-impl Cluster {
-    /// Waits until others see the queue at another node than this one.
-    fn elected(&self, name: &str, dead: usize) -> Duration {
-        until("another master is elected", || {
-            self.owner_but(name, dead).is_some_and(|owner| owner != dead)
-        })
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_hands_over_loses_nothing_and_fails_no_call() {
@@ -30,7 +22,7 @@ async fn a_master_that_hands_over_loses_nothing_and_fails_no_call() {
     let traffic = Traffic::start(&cluster.url(), &name).await;
     cluster.nodes[cluster.replica_of(master)].ask::<()>(&["CLUSTER", "FAILOVER"]);
     block_in_place(|| cluster.elected(&name, master));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!("handed over: flows {resumed:?} after, slowest push {:?}", seen.slowest);
     assert!(lost.is_empty() && seen.failed.is_empty(), "{lost:?} {:?}", seen.failed);
@@ -45,7 +37,7 @@ async fn after_the_death_of_a_master_its_replica_is_found() {
     let traffic = Traffic::start(&cluster.url(), &name).await;
     cluster.nodes[master].kill();
     let election = block_in_place(|| cluster.elected(&name, master));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     cluster.nodes[master].restart();
     let (seen, lost) = traffic.end().await;
     eprintln!(
@@ -67,7 +59,7 @@ async fn a_master_that_hangs_is_left_for_its_replica() {
     // The worker and its poller wait in blocking reads, and nobody else calls that node.
     cluster.nodes[master].freeze();
     let election = block_in_place(|| cluster.elected(&name, master));
-    let elected = Instant::now();
+    let elected = Calm::now();
     let id = queue(&cluster.url(), &name).await.push(Raw::from("x")).await.unwrap().id();
     let pushed = elected.elapsed();
     traffic.handled(id).await;
@@ -103,7 +95,7 @@ async fn a_node_that_hangs_stalls_its_own_queues_alone() {
     let (begun, mut slowest) = (Instant::now(), Duration::ZERO);
     while begun.elapsed() < Duration::from_secs(6) {
         for queue in [&known, &fresh] {
-            let called = Instant::now();
+            let called = Calm::now();
             queue.push(Raw::from("during")).await.unwrap();
             for delivery in queue.claim(1).await.unwrap() {
                 let _settled = delivery.ack().await.unwrap();
@@ -125,10 +117,8 @@ async fn agents_are_back_after_all_connections_were_cut() {
     let cluster = whole().await;
     let name = cluster.name_on(cluster.masters()[0]);
     let traffic = Traffic::start(&cluster.url(), &name).await;
-    for node in &cluster.nodes {
-        node.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
-    }
-    let back = traffic.flows_after(Instant::now()).await;
+    cluster.nodes.iter().for_each(Node::cut);
+    let back = traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!("all connections cut: flows {back:?} after");
     assert!(lost.is_empty() && seen.failed.is_empty(), "{lost:?} {:?}", seen.failed);

@@ -8,8 +8,10 @@
     reason = "a test that cannot go on has failed, and tells what it saw"
 )]
 
+mod calm;
 mod cluster;
 mod failover;
+mod healthy;
 mod migration;
 mod nodes;
 #[cfg(feature = "cli")]

@@ -1,9 +1,10 @@
 //! Slots that move from one node to another while their queues are at work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redeliver::Raw;
 
+use crate::calm::Calm;
 use crate::cluster::{Cluster, whole};
 use crate::nodes::{GRANTED, Node, until};
 use crate::traffic::{Traffic, queue};
@@ -12,27 +13,6 @@ use crate::traffic::{Traffic, queue};
 const SOON: Duration = Duration::from_secs(2);
 
 impl Cluster {
-    /// Moves a queue's slot from one master to another as operators do, one key after the other, with
-    /// a pause after each.
-    fn migrate(&self, name: &str, from: usize, to: usize, pause: Duration) {
-        let slot = self.slot(name).to_string();
-        let [source, target] = [from, to].map(|index| &self.nodes[index]);
-        let [from, to]: [String; 2] = [source, target].map(|node| node.ask(&["CLUSTER", "MYID"]));
-        target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from]);
-        source.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]);
-        loop {
-            std::thread::sleep(pause);
-            let keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
-            let Some(key) = keys.first() else { break };
-            let port = target.port.to_string();
-            source.ask::<String>(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        }
-        std::thread::sleep(pause);
-        for node in [target, source] {
-            node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
-        }
-    }
-
     /// How often any node has answered so since the start of the statistics.
     fn errors(&self, code: &str) -> u64 {
         let count = |node: &Node| {
@@ -40,11 +20,6 @@ impl Cluster {
             told.map_or(0, |told| told.trim_start_matches("count=").parse().unwrap())
         };
         self.nodes.iter().map(count).sum()
-    }
-
-    fn two_masters(&self, name: &str) -> (usize, usize) {
-        let from = self.owner(name);
-        (from, self.masters().into_iter().find(|master| *master != from).unwrap())
     }
 }
 
@@ -58,7 +33,7 @@ async fn a_queue_at_work_follows_its_slot_that_moves_key_by_key() {
     let url = cluster.url().replace("://", &format!("://{GRANTED}"));
     let traffic = Traffic::start(&url, &name).await;
     tokio::task::block_in_place(|| cluster.migrate(&name, from, to, Duration::from_millis(50)));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     until("all nodes know", || cluster.owner(&name) == to);
     let (seen, lost) = traffic.end().await;
     let [ask, again, moved] = ["ASK", "TRYAGAIN", "MOVED"].map(|code| cluster.errors(code));
@@ -81,7 +56,7 @@ async fn idle_workers_wake_where_their_slot_has_gone() {
     let mut traffic = Traffic::start(&cluster.url(), &name).await;
     traffic.pause().await;
     cluster.migrate(&name, from, to, Duration::ZERO);
-    let begun = Instant::now();
+    let begun = Calm::now();
     let other = queue(&cluster.url(), &name).await;
     let id = other.push(Raw::from("wake")).await.unwrap().id();
     traffic.handled(id).await;

@@ -127,6 +127,11 @@ impl Node {
         assert!(sent.success());
     }
 
+    /// Ends the connections of all clients.
+    pub(crate) fn cut(&self) {
+        self.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+
     /// A field of INFO.
     pub(crate) fn info(&self, section: &str, field: &str) -> Option<String> {
         let info: String = self.try_ask(&["INFO", section]).ok()?;

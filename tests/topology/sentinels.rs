@@ -31,7 +31,7 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Sentinels> {
 }
 
 impl Sentinels {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("rd-sentinels-").unwrap().keep();
         let (ports, watching) = (ports::<3>(), ports::<3>());
         let server = |port: u16| {
@@ -76,7 +76,7 @@ impl Sentinels {
     }
 
     /// Waits until all agree on a master that two replicas follow.
-    fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.servers.iter_mut().chain(&mut self.sentinels).for_each(Node::thaw_or_restart);
         self.let_in();
         until("master, replicas and sentinels are whole", || {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::calm::Calm;
 use crate::nodes::PATIENCE;
 
 /// Between pushes: enough for many in each phase of a failover, and little for the machine.
@@ -62,13 +63,14 @@ impl Traffic {
         ];
         let traffic = Self { queue, seen, pushing, working, tasks };
         while traffic.seen.lock().unwrap().handled.len() < UNDER_WAY {
-            traffic.flows_after(Instant::now()).await;
+            traffic.flows_after(Calm::now()).await;
         }
         traffic
     }
 
-    /// How long after that moment the first message was pushed and the first one was handled.
-    pub(crate) async fn flows_after(&self, begun: Instant) -> Duration {
+    /// How long after that moment, while the machine was calm, the first message was pushed and the first one was handled.
+    pub(crate) async fn flows_after(&self, calm: Calm) -> Duration {
+        let begun = calm.begun;
         loop {
             {
                 let seen = self.seen.lock().unwrap();
@@ -76,7 +78,7 @@ impl Traffic {
                 if let (Some(pushed), Some(handled)) =
                     (later(seen.last_push), later(seen.last_handled))
                 {
-                    return pushed.max(handled).duration_since(begun);
+                    return calm.until(pushed.max(handled));
                 }
                 assert!(begun.elapsed() < PATIENCE, "nothing flows: {:?}", seen.failed);
             }

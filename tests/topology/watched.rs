@@ -1,11 +1,12 @@
 //! What clients do when sentinels make another server the master.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redeliver::{Queue, Raw, Server};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use crate::calm::Calm;
 use crate::nodes::{GRANTED, Node, PATIENCE};
 use crate::sentinels::{CLIENT, Sentinels, whole};
 use crate::traffic::Traffic;
@@ -16,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 impl Sentinels {
     /// How long after that moment the old master has no client left, and the new one got a message.
-    async fn left(&self, old: usize, queue: &str, begun: Instant) -> (Duration, Duration) {
+    async fn left(&self, old: usize, queue: &str, begun: Calm) -> (Duration, Duration) {
         let meta = format!("rd:{{{queue}.0}}:meta");
         let pushed = |server: usize| -> u64 {
             let told: Option<u64> =
@@ -26,7 +27,7 @@ impl Sentinels {
         let new = self.master_but(old);
         let (before, mut left, mut came) = (pushed(new), None, None);
         while left.is_none() || came.is_none() {
-            assert!(begun.elapsed() < PATIENCE, "left: {left:?}, came: {came:?}");
+            assert!(begun.begun.elapsed() < PATIENCE, "left: {left:?}, came: {came:?}");
             let (clients, pushed) = block_in_place(|| (self.servers[old].clients(), pushed(new)));
             if clients == 0 {
                 left.get_or_insert_with(|| begun.elapsed());
@@ -74,7 +75,7 @@ async fn a_failover_that_was_ordered_is_followed() {
     let traffic = Traffic::start(&stage.url().replace(CLIENT, GRANTED), "ordered").await;
     stage.hand_over();
     block_in_place(|| stage.elected(old));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!(
         "ordered: flows {resumed:?} after the election, {} of {} lost",
@@ -91,10 +92,10 @@ async fn a_master_that_died_is_replaced_and_is_not_followed_when_it_is_back() {
     let traffic = Traffic::start(&stage.url(), "died").await;
     stage.servers[old].kill();
     let election = block_in_place(|| stage.elected(old));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     // It comes back as a master, until a sentinel has made it a replica.
     stage.servers[old].restart();
-    traffic.flows_after(Instant::now()).await;
+    traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!(
         "killed: elected after {election:?}, flows {resumed:?} later, {} of {} lost",
@@ -111,9 +112,9 @@ async fn a_master_that_hangs_is_replaced() {
     let traffic = Traffic::start(&stage.url(), "hung").await;
     stage.servers[old].freeze();
     let election = block_in_place(|| stage.elected(old));
-    let resumed = traffic.flows_after(Instant::now()).await;
+    let resumed = traffic.flows_after(Calm::now()).await;
     stage.servers[old].thaw();
-    traffic.flows_after(Instant::now()).await;
+    traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!(
         "hung: elected after {election:?}, flows {resumed:?} later, {} of {} lost",
@@ -130,7 +131,7 @@ async fn a_master_that_was_cut_off_is_left_though_it_goes_on_taking_writes() {
     let traffic = Traffic::start(&stage.url(), "cut").await;
     stage.cut_off(old);
     let election = block_in_place(|| stage.elected(old));
-    let (left, came) = stage.left(old, "cut", Instant::now()).await;
+    let (left, came) = stage.left(old, "cut", Calm::now()).await;
     stage.let_in();
     let (seen, lost) = traffic.end().await;
     eprintln!(
@@ -152,7 +153,7 @@ async fn a_master_that_becomes_a_replica_is_left() {
     let new = stage.master_but(old);
     let port = stage.servers[new].port.to_string();
     stage.servers[old].ask::<()>(&["REPLICAOF", "127.0.0.1", &port]);
-    let (left, came) = stage.left(old, "demoted", Instant::now()).await;
+    let (left, came) = stage.left(old, "demoted", Calm::now()).await;
     stage.let_in();
     let (_, lost) = traffic.end().await;
     eprintln!("demoted: left {left:?} and resumed {came:?} later, {} lost", lost.len());

@@ -32,6 +32,10 @@ pub(crate) struct Summary {
     /// Lines that nobody can read, torn last ones apart.
     pub(crate) unreadable: u64,
     pub(crate) verdicts: BTreeMap<Verdict, u64>,
+    /// Confirmed, and gone with a failover.
+    pub(crate) unreplicated: u64,
+    /// What else looks as if a failover had undone a part of it.
+    pub(crate) undone: u64,
     /// Some of the messages that fail.
     pub(crate) shown: Vec<(Verdict, MessageId)>,
     /// From the end of a killed holder's lease to the next claim.
@@ -48,6 +52,8 @@ impl Summary {
             events: 0,
             unreadable: 0,
             verdicts: BTreeMap::new(),
+            unreplicated: 0,
+            undone: 0,
             shown: Vec::new(),
             takeovers: Times::within(TAKEOVER_MS),
             taken: Vec::new(),
@@ -72,6 +78,13 @@ impl Summary {
         let late = if story.is_late(troubles) { Verdict::Late } else { Verdict::Ok };
         let verdict = story.verdict().max(late);
         self.messages += 1;
+        if verdict.may_be_undone() && story.may_be_undone(troubles) {
+            match verdict {
+                Verdict::Lost => self.unreplicated += 1,
+                _ => self.undone += 1,
+            }
+            return;
+        }
         let count = self.verdicts.entry(verdict).or_default();
         *count += 1;
         if !verdict.is_allowed() && *count <= MAX_SHOWN as u64 {

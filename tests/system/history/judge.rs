@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::trouble::Troubles;
 use super::{Answer, Event, How};
 
 /// Two clock readings of one host may disagree by their rounding.
@@ -48,6 +49,12 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// Whether writes that a failover has undone may look so. Nothing undone makes a message that
+    /// was never pushed, or another payload.
+    pub(crate) fn may_be_undone(self) -> bool {
+        !self.is_allowed() && self < Self::Phantom
+    }
+
     pub(crate) fn is_allowed(self) -> bool {
         self < Self::Late
     }
@@ -155,6 +162,14 @@ impl Story {
                 settle.answer = Some(answer);
             }
         }
+    }
+
+    /// Whether something of it may have been undone by a failover.
+    pub(crate) fn may_be_undone(&self, troubles: &Troubles) -> bool {
+        let answered = self.answer.map(|(_, by)| by);
+        let claimed = self.deliveries.iter().map(|delivery| delivery.claimed);
+        let settled = self.settles.iter().map(|settle| settle.at);
+        answered.into_iter().chain(claimed).chain(settled).any(|at| troubles.may_undo(at))
     }
 
     /// The worst that can be said, lateness apart.

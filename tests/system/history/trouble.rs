@@ -15,6 +15,8 @@ pub(crate) const TROUBLES: &str = "troubles";
 pub(crate) enum Trouble {
     /// From the beginning of a fault until its effects were over.
     Fault { name: String, from: u64, until: u64 },
+    /// Another server became the master, which may not have received what the old one confirmed then.
+    Failover { from: u64, until: u64 },
     /// More was ready than all consumers together had room for.
     Busy { from: u64, until: u64 },
     /// Three processes that poll have died within the longest sleep of a poller: whoever watched the
@@ -33,6 +35,8 @@ pub(crate) struct Troubles {
     hindrances: Vec<Span>,
     /// Times in which nobody may have watched a deadline: merged, in order.
     unwatched: Vec<Span>,
+    /// Times whose writes may be undone: merged, in order.
+    failovers: Vec<Span>,
     /// Times without a processor: merged, in order.
     starved: Vec<Span>,
 }
@@ -41,10 +45,12 @@ type Span = (u64, u64);
 
 impl Troubles {
     pub(crate) fn of(troubles: impl IntoIterator<Item = Trouble>) -> Self {
-        let [mut faults, mut busy, mut unwatched, mut starved] = [const { Vec::new() }; 4];
+        let [mut faults, mut busy, mut unwatched, mut starved, mut failovers] =
+            [const { Vec::new() }; 5];
         for trouble in troubles {
             match trouble {
                 Trouble::Fault { from, until, .. } => faults.push((from, until)),
+                Trouble::Failover { from, until } => failovers.push((from, until)),
                 Trouble::Busy { from, until } => busy.push((from, until)),
                 Trouble::Unwatched { from, until } => unwatched.push((from, until)),
                 Trouble::Starved { from, until } => starved.push((from, until)),
@@ -55,6 +61,7 @@ impl Troubles {
             faults: merged(faults),
             hindrances: merged(busy),
             unwatched: merged(unwatched),
+            failovers: merged(failovers),
             starved: merged(starved),
         }
     }
@@ -77,6 +84,11 @@ impl Troubles {
     pub(crate) fn disturb(&self, from: u64, until: u64) -> bool {
         let any = |spans| within(spans, from, until).next().is_some();
         any(&self.faults) || any(&self.unwatched)
+    }
+
+    /// Whether what happened then may have been undone by a failover.
+    pub(crate) fn may_undo(&self, at: u64) -> bool {
+        within(&self.failovers, at, at + 1).next().is_some()
     }
 
     /// For how much of a span some thread had no processor.
