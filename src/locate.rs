@@ -107,7 +107,9 @@ impl Locator {
 
     /// All who serve something.
     pub(crate) async fn nodes(&self) -> Result<BTreeSet<Node>, Fault> {
-        self.find(0).await?;
+        if self.serving().is_empty() {
+            self.ask().await?;
+        }
         Ok(self.serving())
     }
 

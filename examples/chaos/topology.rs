@@ -116,7 +116,7 @@ fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) {
     let master = sentinels.master();
     match fault {
         Fault::Handover => {
-            sentinels.hand_over();
+            sentinels.hand_over(0);
             sentinels.elected(master);
         }
         Fault::Failover => {

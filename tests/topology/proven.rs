@@ -44,7 +44,7 @@ async fn a_push_behind_sentinels_is_proven_also_by_who_takes_over() {
     is_proven(&queue).await;
     let old = stage.master();
     block_in_place(|| {
-        stage.hand_over();
+        stage.hand_over(0);
         stage.elected(old)
     });
     is_proven(&queue).await;

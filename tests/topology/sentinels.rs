@@ -107,7 +107,7 @@ impl Sentinels {
     }
 
     /// Whom a sentinel names.
-    fn master_by(&self, sentinel: &Node) -> Option<usize> {
+    pub(crate) fn master_by(&self, sentinel: &Node) -> Option<usize> {
         let asked = sentinel.try_ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
         let (_, port): (String, u16) = asked.ok()?;
         self.servers.iter().position(|node| node.port == port)
@@ -131,9 +131,10 @@ impl Sentinels {
         })
     }
 
-    /// Has the sentinels make another one the master.
-    pub(crate) fn hand_over(&self) {
-        let ask = || self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", SERVICE]).is_ok();
+    /// Has a sentinel make another one the master.
+    pub(crate) fn hand_over(&self, sentinel: usize) {
+        let ask =
+            || self.sentinels[sentinel].try_ask::<()>(&["SENTINEL", "FAILOVER", SERVICE]).is_ok();
         until("a sentinel begins the failover", ask);
     }
 

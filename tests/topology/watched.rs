@@ -1,6 +1,6 @@
 //! What clients do when sentinels make another server the master.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redeliver::{Queue, Raw, Server};
 use tokio::task::block_in_place;
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::calm::Calm;
 use crate::nodes::{GRANTED, Node, PATIENCE};
 use crate::sentinels::{CLIENT, Sentinels, whole};
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, queue};
 
 /// From the moment that a sentinel names another master until messages flow there.
 const RESUMED: Duration = Duration::from_secs(3);
@@ -73,7 +73,7 @@ async fn a_failover_that_was_ordered_is_followed() {
     let old = stage.master();
     stage.servers.iter().for_each(Node::grant);
     let traffic = Traffic::start(&stage.url().replace(CLIENT, GRANTED), "ordered").await;
-    stage.hand_over();
+    stage.hand_over(0);
     block_in_place(|| stage.elected(old));
     let resumed = traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
@@ -158,4 +158,36 @@ async fn a_master_that_becomes_a_replica_is_left() {
     let (_, lost) = traffic.end().await;
     eprintln!("demoted: left {left:?} and resumed {came:?} later, {} lost", lost.len());
     assert!(left < RESUMED && came < RESUMED, "{left:?} {came:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sentinel_that_missed_the_election_is_not_believed() {
+    /// The one that is left is asked several times meanwhile.
+    const LONG: Duration = Duration::from_secs(4);
+    let mut stage = whole().await;
+    let old = stage.master();
+    let queue = queue(&stage.url(), "missed").await;
+    let urls: Vec<_> = stage.servers.iter().map(Node::url).collect();
+    let is_on = async |server: usize| {
+        let url = queue.server().url_of(queue.name()).await.unwrap().unwrap();
+        url.starts_with(&urls[server])
+    };
+    assert!(is_on(old).await);
+    stage.sentinels[0].kill();
+    stage.hand_over(1);
+    block_in_place(|| stage.elected(old));
+    let new = stage.master_but(old);
+    while !is_on(new).await {
+        sleep(LOOK).await;
+    }
+    stage.sentinels[1].freeze();
+    stage.sentinels[2].freeze();
+    stage.sentinels[0].restart();
+    assert_eq!(stage.master_by(&stage.sentinels[0]), Some(old));
+    let begun = Instant::now();
+    while begun.elapsed() < LONG {
+        queue.push(Raw::from("x")).await.unwrap();
+        assert!(is_on(new).await);
+        sleep(LOOK).await;
+    }
 }

@@ -166,10 +166,13 @@ impl Story {
 
     /// Whether something of it may have been undone by a failover.
     pub(crate) fn may_be_undone(&self, troubles: &Troubles) -> bool {
-        let answered = self.answer.map(|(_, by)| by);
-        let claimed = self.deliveries.iter().map(|delivery| delivery.claimed);
-        let settled = self.settles.iter().map(|settle| settle.at);
-        answered.into_iter().chain(claimed).chain(settled).any(|at| troubles.may_undo(at))
+        // A push was carried out at some time between the two.
+        let pushed = self.push.zip(self.answer);
+        let pushed = pushed.map(|(push, (_, by))| (push.due - push.delay, by));
+        let claimed = self.deliveries.iter().map(|delivery| (delivery.claimed, delivery.claimed));
+        let settled = self.settles.iter().map(|settle| (settle.at, settle.at));
+        let mut times = pushed.into_iter().chain(claimed).chain(settled);
+        times.any(|(from, until)| troubles.may_undo(from, until))
     }
 
     /// The worst that can be said, lateness apart.

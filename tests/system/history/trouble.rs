@@ -87,8 +87,8 @@ impl Troubles {
     }
 
     /// Whether what happened then may have been undone by a failover.
-    pub(crate) fn may_undo(&self, at: u64) -> bool {
-        within(&self.failovers, at, at + 1).next().is_some()
+    pub(crate) fn may_undo(&self, from: u64, until: u64) -> bool {
+        within(&self.failovers, from, until + 1).next().is_some()
     }
 
     /// For how much of a span some thread had no processor.
