@@ -75,7 +75,11 @@ impl Connector {
 
     /// Host and port, where it is reached by them.
     pub(crate) fn node(&self) -> Option<Node> {
-        let Target::Server(info, _) = &self.target else { return None };
+        let info = match &self.target {
+            Target::Server(info, _) => info,
+            #[cfg(feature = "embedded")]
+            Target::Engine(_) => return None,
+        };
         match info.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Some(Node::new(host, *port))
