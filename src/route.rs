@@ -288,15 +288,16 @@ impl Route {
     pub(crate) async fn connect_blocking(&self) -> Result<(MultiplexedConnection, Seat), Fault> {
         match &self.links.place {
             Place::One(link) => Ok((link.connector().connect_blocking().await?, Seat(None))),
-            Place::Many(many) => {
-                let node = self.links.find(many, self.slot).await?;
-                let connector = many.locator.connector(&node);
-                let connected = many.outlast(self.slot, &node, connector.connect_blocking()).await;
-                let seat = Seat(Some(node));
-                let connection = connected.inspect_err(|fault| self.failed(&seat, fault))?;
-                Ok((connection, seat))
-            }
+            Place::Many(many) => Box::pin(self.connect_to_one_of(many)).await,
         }
+    }
+
+    async fn connect_to_one_of(&self, many: &Many) -> Result<(MultiplexedConnection, Seat), Fault> {
+        let node = self.links.find(many, self.slot).await?;
+        let connector = many.locator.connector(&node);
+        let connected = many.outlast(self.slot, &node, connector.connect_blocking()).await;
+        let seat = Seat(Some(node));
+        Ok((connected.inspect_err(|fault| self.failed(&seat, fault))?, seat))
     }
 
     /// One connection to whoever serves it now, for commands that must not be spread over two.

@@ -59,6 +59,7 @@ impl Sentinels {
         let sentinel = |port: u16| {
             let settings = format!(
                 "port {port}\nbind 127.0.0.1\nsentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
+                requirepass s\nsentinel sentinel-pass s\n\
                 sentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} x\n\
                 sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n\
                 sentinel failover-timeout {SERVICE} 10000\n",
@@ -67,7 +68,7 @@ impl Sentinels {
             let file = dir.join(format!("{port}.conf"));
             std::fs::write(&file, settings).unwrap();
             let file = file.to_str().unwrap().to_owned();
-            let node = Node::start(&dir, port, "", &[file, "--sentinel".into()]);
+            let node = Node::start(&dir, port, ":s@", &[file, "--sentinel".into()]);
             node.wait();
             node
         };
@@ -103,7 +104,10 @@ impl Sentinels {
 
     pub(crate) fn url(&self) -> String {
         let hosts = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port));
-        format!("redis+sentinel://{CLIENT}{}/{SERVICE}", hosts.collect::<Vec<_>>().join(","))
+        format!(
+            "redis+sentinel://{CLIENT}{}/{SERVICE}?sentinel_password=s",
+            hosts.collect::<Vec<_>>().join(",")
+        )
     }
 
     /// Whom a sentinel names.
