@@ -22,7 +22,7 @@ type Provider = dyn Fn() -> io::Result<String> + Send + Sync;
 /// use redeliver::{Access, Server};
 ///
 /// let access = Access::default().password_file("/run/secrets/redis");
-/// let server = Server::connect_with("redis://mailer@10.0.0.1", access).await?;
+/// let server = Server::connect_with("redis://mailer@10.0.0.1", &access).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Default)]

@@ -47,12 +47,12 @@ impl Server {
     /// With `rediss` in place of `redis` it goes by TLS (feature `tls`). Connections are made anew by
     /// themselves for as long as somebody calls, to whoever serves the queue then.
     pub async fn connect(url: &str) -> Result<Self> {
-        Self::connect_with(url, Access::default()).await
+        Self::connect_with(url, &Access::default()).await
     }
 
     /// The same with certificates, or a password that may change. Sentinels are shown the same
     /// certificates, and no password but that of the URL.
-    pub async fn connect_with(url: &str, access: Access) -> Result<Self> {
+    pub async fn connect_with(url: &str, access: &Access) -> Result<Self> {
         let server = Self::open_with(url, access)?;
         let info = server.registry().send(redis::cmd("INFO").arg("server")).await;
         match info {
@@ -67,13 +67,13 @@ impl Server {
 
     /// Takes the URL without connecting yet; the first call does.
     pub fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, Access::default())
+        Self::open_with(url, &Access::default())
     }
 
     /// The same with certificates, or a password that may change. Their files are looked at now, and
     /// again for each connection.
-    pub fn open_with(url: &str, access: Access) -> Result<Self> {
-        Ok(Self { links: Arc::new(Links::open(url, &access)?), prefix: DEFAULT_PREFIX.into() })
+    pub fn open_with(url: &str, access: &Access) -> Result<Self> {
+        Ok(Self { links: Arc::new(Links::open(url, access)?), prefix: DEFAULT_PREFIX.into() })
     }
 
     /// An engine in this process instead of a server.

@@ -152,7 +152,7 @@ fn meant<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
     words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
 }
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: T) -> Option<&'static str> {
+fn word<T: PartialEq + Copy>(words: &[(&'static str, T)], meaning: T) -> Option<&'static str> {
     words.iter().find(|(_, known)| *known == meaning).map(|(word, _)| *word)
 }
 

@@ -38,7 +38,8 @@ pub(super) fn add(db: &mut Db, words: &[&[u8]]) -> Outcome {
         let (mut added, mut changed) = (0, false);
         for (score, member) in pairs {
             let known = zset.score(member);
-            if known.map_or(xx, |known| known == score || (gt && score < known)) {
+            let is = |known: f64| known.total_cmp(&(score + 0.0));
+            if known.map_or(xx, |known| is(known).is_eq() || (gt && is(known).is_gt())) {
                 continue;
             }
             added += usize::from(known.is_none());

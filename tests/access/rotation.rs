@@ -46,7 +46,7 @@ impl Mailer {
     }
 
     async fn queue(&self) -> Queue<Raw> {
-        let server = Server::connect_with(&self.url(), self.access()).await.unwrap();
+        let server = Server::connect_with(&self.url(), &self.access()).await.unwrap();
         server.queue(self.admin.queue.name().as_str()).unwrap()
     }
 }
@@ -123,15 +123,15 @@ async fn reached(handled: &Mutex<HashSet<MessageId>>, wanted: &HashSet<MessageId
 async fn a_wrong_password_is_told_at_once_by_an_error_of_its_own() {
     let mailer = Mailer::new().await;
     mailer.write("canary");
-    let denied = Server::connect_with(&mailer.url(), mailer.access()).await.unwrap_err();
+    let denied = Server::connect_with(&mailer.url(), &mailer.access()).await.unwrap_err();
     assert!(matches!(denied, Error::Denied { .. }) && denied.is_transient(), "{denied:?}");
     assert!(!denied.to_string().contains("canary"), "{denied}");
     let none = Access::default().password_from(|| Err(std::io::Error::other("vault is sealed")));
-    let denied = Server::connect_with(&mailer.url(), none).await.unwrap_err();
+    let denied = Server::connect_with(&mailer.url(), &none).await.unwrap_err();
     assert!(matches!(denied, Error::Denied { .. }), "{denied:?}");
     assert!(denied.to_string().contains("vault is sealed"), "{denied}");
     let asked = Access::default().password_from(|| Ok("old".to_owned()));
-    assert!(Server::connect_with(&mailer.url(), asked).await.is_ok());
+    assert!(Server::connect_with(&mailer.url(), &asked).await.is_ok());
 }
 
 #[tokio::test]

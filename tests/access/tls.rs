@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::certificates::{Authority, Secured};
 use crate::fixture::SECOND;
 
-async fn refused(url: &str, access: Access) -> String {
+async fn refused(url: &str, access: &Access) -> String {
     let error = Server::connect_with(url, access).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     error.to_string()
@@ -16,19 +16,19 @@ async fn refused(url: &str, access: Access) -> String {
 async fn a_server_is_trusted_by_our_own_ca_and_by_no_other() {
     let Some(secured) = Secured::start("no") else { return };
     let url = secured.url();
-    let server = Server::connect_with(&url, secured.ca.trusted()).await.unwrap();
+    let server = Server::connect_with(&url, &secured.ca.trusted()).await.unwrap();
     let queue: Queue<Raw> = server.queue("q").unwrap();
     assert!(matches!(queue.push(Raw::from("x")).await.unwrap(), Pushed::Ready(_)));
 
     let other = Authority::new("another CA");
-    let told = refused(&url, other.trusted()).await;
+    let told = refused(&url, &other.trusted()).await;
     let named = other.path("ca.pem").display().to_string();
     assert!(told.contains("invalid peer certificate") && told.contains(&named), "{told}");
-    let told = refused(&url, Access::default()).await;
+    let told = refused(&url, &Access::default()).await;
     assert!(told.contains("the system's certificates"), "{told}");
     // The certificate is for the address, not for the name.
     let by_name = url.replace("127.0.0.1", "localhost");
-    let told = refused(&by_name, secured.ca.trusted()).await;
+    let told = refused(&by_name, &secured.ca.trusted()).await;
     assert!(told.contains("not valid for name"), "{told}");
 }
 
@@ -46,16 +46,16 @@ async fn a_server_that_wants_a_certificate_of_ours_gets_it() {
     let Some(secured) = Secured::start("yes") else { return };
     let (certificate, key) = secured.ca.sign("client");
     let access = secured.ca.trusted().certificate_files(certificate, key);
-    let server = Server::connect_with(&secured.url(), access).await.unwrap();
+    let server = Server::connect_with(&secured.url(), &access).await.unwrap();
     server.queue::<Raw>("q").unwrap().push(Raw::from("x")).await.unwrap();
 
-    let told = refused(&secured.url(), secured.ca.trusted()).await;
+    let told = refused(&secured.url(), &secured.ca.trusted()).await;
     assert!(told.contains("TLS to 127.0.0.1"), "{told}");
     let stranger = Authority::new("a stranger");
     let (certificate, key) = stranger.sign("client");
     let shown = certificate.display().to_string();
     let strange = secured.ca.trusted().certificate_files(certificate, key);
-    let told = refused(&secured.url(), strange).await;
+    let told = refused(&secured.url(), &strange).await;
     assert!(told.contains(&shown), "{told}");
 }
 
@@ -63,7 +63,7 @@ async fn a_server_that_wants_a_certificate_of_ours_gets_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_works_by_tls_with_its_bell_and_its_leases() {
     let Some(secured) = Secured::start("no") else { return };
-    let server = Server::connect_with(&secured.url(), secured.ca.trusted()).await.unwrap();
+    let server = Server::connect_with(&secured.url(), &secured.ca.trusted()).await.unwrap();
     let queue: Queue<Raw> = server.queue("q").unwrap();
     let (note, mut ends) = tokio::sync::mpsc::unbounded_channel();
     let finish = CancellationToken::new();

@@ -65,8 +65,8 @@ impl Session {
 /// Connects once: a server that is not there now is told, not waited for.
 async fn connect(url: &str, access: &AccessArgs) -> Result<Server> {
     // The URL may hold a password; the address does not.
-    let address = Server::open_with(url, access.access())?.address();
-    Server::connect_with(url, access.access()).await.map_err(|error| {
+    let address = Server::open_with(url, &access.access())?.address();
+    Server::connect_with(url, &access.access()).await.map_err(|error| {
         let hint = match error {
             Error::Denied { .. } => "check the user, and the password or --password-file",
             _ => "check --url and REDELIVER_URL",

@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit> {
     let urls = session.server.urls().await?;
     for url in &urls {
         let here = server::check(&Probe::connect(url, &session.access).await?).await?;
-        let address = Server::open_with(url, session.access.access())?.address();
+        let address = Server::open_with(url, &session.access.access())?.address();
         let several = urls.len() > 1;
         found.extend(here.into_iter().map(|it| if several { it.at(&address) } else { it }));
     }
