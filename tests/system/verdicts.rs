@@ -62,6 +62,16 @@ impl Story {
         self
     }
 
+    fn redriven(mut self, at: u64) -> Self {
+        self.events.push(Event::Redrive { id: self.id, at });
+        self
+    }
+
+    fn undone(mut self, since: u64, gone: bool) -> Self {
+        self.events.push(Event::Undone { id: self.id, since, gone });
+        self
+    }
+
     fn last(&self) -> (u64, u64) {
         let starts = self.events.iter().rev().find_map(|event| match event {
             Event::Start { attempt, claimed, .. } => Some((*attempt, *claimed)),
@@ -217,6 +227,30 @@ fn an_outdated_receipt_that_works_is_a_stale_accept() {
     story = story.settle(How::Extend, 2_300, LEASE, Some(Answer::Done)).start(2, 2_200);
     judged(&story.ack(2_400), Verdict::StaleAccept);
     judged(&Story::confirmed().start(1, 1_100).ack(1_150).ack(1_160), Verdict::StaleAccept);
+}
+
+#[test]
+fn what_an_operator_brings_back_is_no_zombie_and_has_a_new_life() {
+    let buried = Story::confirmed().start(1, 1_100).settle(How::Bury, 1_150, 0, Some(Answer::Done));
+    judged(&buried.redriven(1_300).start(2, 1_400).ack(1_450), Verdict::Ok);
+    let acked = Story::confirmed().start(1, 1_100).ack(1_150);
+    judged(&acked.redriven(1_300).start(2, 2_400).ack(2_450), Verdict::Zombie);
+    let life = |story: Story, first: u64| {
+        (first..first + 3)
+            .fold(story, |story, n| story.start_after(n % 3, n + 1, 1_100 + n * LEASE))
+    };
+    let twice = life(life(Story::confirmed(), 0).redriven(4_100), 3);
+    judged(&twice.ack(7_000), Verdict::DuplicatedAfterExpiry);
+}
+
+#[test]
+fn what_the_server_lost_of_a_message_excuses_all_but_its_loss() {
+    judged(&Story::confirmed().undone(1_005, true), Verdict::Undone);
+    judged(&Story::confirmed().undone(1_011, true), Verdict::Lost);
+    judged(&Story::confirmed().start(1, 1_100).undone(1_050, false), Verdict::Lost);
+    let again = Story::confirmed().start(1, 1_100).ack(1_150).undone(1_120, false);
+    judged(&again.start(1, 1_300).ack(1_400), Verdict::Undone);
+    judged(&Story::confirmed().start(1, 1_090).ack(1_150).undone(1_120, true), Verdict::Early);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             messages: 0,
             events: 0,
@@ -93,7 +93,7 @@ impl Summary {
     }
 
     /// All messages are judged.
-    fn close(&mut self, troubles: &Troubles) {
+    pub(crate) fn close(&mut self, troubles: &Troubles) {
         self.turns.close();
         for takeover in self.taken.drain(..) {
             takeover.judge(troubles, &self.turns, &mut self.takeovers);
@@ -103,23 +103,37 @@ impl Summary {
 
     /// Judges the messages whose events are all in these files.
     fn judge_all(&mut self, files: &[PathBuf], troubles: &Troubles) -> io::Result<()> {
-        let mut stories: HashMap<MessageId, Story> = HashMap::new();
+        let mut stories = Stories::default();
         for file in files {
             read(file, |line| {
                 match serde_json::from_slice::<Event>(line) {
                     Ok(event) => {
                         self.events += 1;
-                        stories.entry(event.id()).or_default().note(&event);
+                        stories.note(&event);
                     }
                     Err(_) => self.unreadable += 1,
                 }
                 Ok(())
             })?;
         }
-        for (id, story) in stories {
-            self.judge(id, story, troubles);
-        }
+        stories.judge(troubles, self);
         Ok(())
+    }
+}
+
+/// What is known of each message.
+#[derive(Debug, Default)]
+pub(crate) struct Stories(HashMap<MessageId, Story>);
+
+impl Stories {
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.0.entry(event.id()).or_default().note(event);
+    }
+
+    pub(crate) fn judge(self, troubles: &Troubles, summary: &mut Summary) {
+        for (id, story) in self.0 {
+            summary.judge(id, story, troubles);
+        }
     }
 }
 

@@ -60,6 +60,20 @@ pub(crate) enum Event {
         attempt: u64,
         deadline: u64,
     },
+    /// An operator is about to bring it back from the dead letters, not before `at`.
+    Redrive {
+        #[serde(deserialize_with = "id")]
+        id: MessageId,
+        at: u64,
+    },
+    /// The server lost writes that concern it, none from before `since`; `gone` says that nothing is
+    /// left of it.
+    Undone {
+        #[serde(deserialize_with = "id")]
+        id: MessageId,
+        since: u64,
+        gone: bool,
+    },
     /// A dead letter at the end of the run.
     Dead {
         #[serde(deserialize_with = "id")]
@@ -80,6 +94,8 @@ impl Event {
             | Self::Settle { id, .. }
             | Self::Settled { id, .. }
             | Self::Orphan { id, .. }
+            | Self::Redrive { id, .. }
+            | Self::Undone { id, .. }
             | Self::Dead { id, .. } => *id,
         }
     }

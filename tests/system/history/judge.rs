@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     DuplicatedAfterExpiry,
     /// A push was repeated after its message had come and gone, before the producer got an answer.
     PushedAgain,
+    /// The server lost writes that it had confirmed, and what came of it is what had to.
+    Undone,
     /// Delivered long after it was due or its lease had ended, while nothing excused it.
     Late,
     /// Neither acknowledged nor dead, and not there.
@@ -69,6 +71,9 @@ pub(crate) struct Story {
     settles: Vec<Settle>,
     settled: Vec<(u64, u64, How, Answer)>,
     pub(super) orphans: Vec<Orphan>,
+    redrives: Vec<u64>,
+    /// Since when writes were lost, and whether nothing was left.
+    undone: Vec<(u64, bool)>,
     dead: Option<Dead>,
 }
 
@@ -144,6 +149,8 @@ impl Story {
             Event::Orphan { attempt, deadline, .. } => {
                 self.orphans.push(Orphan { attempt, deadline });
             }
+            Event::Redrive { at, .. } => self.redrives.push(at),
+            Event::Undone { since, gone, .. } => self.undone.push((since, gone)),
             Event::Dead { deliveries, failures, hash, .. } => {
                 self.dead = Some(Dead { deliveries, failures, hash });
             }
@@ -190,10 +197,36 @@ impl Story {
             Some((Answer::Unknown, _)) | None if !seen => return Verdict::AbsentUnknown,
             _ => {}
         }
+        let early = self.deliveries.iter().any(|it| it.claimed + SLACK_MS < push.due);
+        let early = if early { Verdict::Early } else { Verdict::Ok };
+        if self.is_undone() {
+            return self.after_loss().max(early);
+        }
         let pairs = self.deliveries.windows(2).map(|pair| self.between(pair[0], pair[1]));
         let worst = pairs.max().unwrap_or(Verdict::Ok).max(self.end(push)).max(self.receipts());
-        let early = self.deliveries.iter().any(|it| it.claimed + SLACK_MS < push.due);
-        worst.max(if early { Verdict::Early } else { Verdict::Ok })
+        worst.max(early)
+    }
+
+    pub(super) fn is_undone(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
+    /// Whoever lost writes has forgotten claims, receipts and failures; but what was confirmed before
+    /// is still to be handled.
+    fn after_loss(&self) -> Verdict {
+        let acked = self.settles.iter().any(|it| it.how == How::Ack && it.may_be_done());
+        let pushed_since = |since| match self.answer {
+            Some((Answer::Done, by)) => by >= since,
+            _ => true,
+        };
+        let may_be_gone = self.undone.iter().any(|&(since, gone)| gone && pushed_since(since));
+        let is_there = acked || self.dead.is_some() || may_be_gone;
+        if is_there { Verdict::Undone } else { Verdict::Lost }
+    }
+
+    /// Whether it may have come back from the dead letters between two deliveries.
+    pub(super) fn is_redriven(&self, one: &Delivery, next: &Delivery) -> bool {
+        self.redrives.iter().any(|at| one.claimed <= *at && *at <= next.claimed + SLACK_MS)
     }
 
     pub(super) fn settles_of(&self, delivery: Delivery) -> impl Iterator<Item = &Settle> {
@@ -218,6 +251,7 @@ impl Story {
         if next.attempt <= one.attempt {
             return if again { Verdict::PushedAgain } else { Verdict::Overlap };
         }
+        let redriven = self.is_redriven(&one, &next);
         let mut deadline = one.deadline;
         let mut allowed_from = None;
         for settle in self.settles_of(one) {
@@ -225,6 +259,7 @@ impl Story {
             match settle.how {
                 _ if outdated && settle.is_done() => return Verdict::StaleAccept,
                 _ if outdated || !settle.may_be_done() => {}
+                How::Bury | How::Retry if redriven => return Verdict::Ok,
                 How::Ack | How::Bury if settle.is_done() => {
                     return if again { Verdict::PushedAgain } else { Verdict::Zombie };
                 }
@@ -243,6 +278,7 @@ impl Story {
         let at = next.claimed + SLACK_MS;
         match allowed_from {
             Some(due) if at >= due => Verdict::Ok,
+            _ if redriven => Verdict::Ok,
             _ if at >= deadline => Verdict::DuplicatedAfterExpiry,
             _ if again => Verdict::PushedAgain,
             Some(_) => Verdict::Early,
@@ -271,7 +307,8 @@ impl Story {
         let spent = |failures: u64| push.max > 0 && failures >= push.max;
         let over = self.deliveries.iter().any(|it| spent(it.failures));
         let again = self.may_be_pushed_again(u64::MAX);
-        if over || (push.max > 0 && failing as u64 > push.max && !again) {
+        let lives = 1 + self.redrives.len() as u64;
+        if over || (push.max > 0 && failing as u64 > push.max * lives && !again) {
             return Verdict::OverAttempt;
         }
         let acked = |settle: &&Settle| settle.how == How::Ack && settle.may_be_done();

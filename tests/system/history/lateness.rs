@@ -22,10 +22,15 @@ impl Story {
         let late = |due: u64, next: &Delivery| {
             next.claimed > due + LATE_MS && troubles.longest_calm_ms(due, next.claimed) > LATE_MS
         };
+        if self.is_undone() {
+            return false;
+        }
         let first = self.due_by().zip(self.deliveries.first());
         first.is_some_and(|(due, first)| first.attempt == 1 && late(due, first))
             || self.deliveries.windows(2).any(|pair| {
-                pair[1].attempt == pair[0].attempt + 1 && late(self.back_by(&pair[0]), &pair[1])
+                pair[1].attempt == pair[0].attempt + 1
+                    && !self.is_redriven(&pair[0], &pair[1])
+                    && late(self.back_by(&pair[0]), &pair[1])
             })
     }
 
@@ -52,7 +57,7 @@ impl Story {
     /// Each delivery of a killed process with the next one. Where the next holder died before it noted
     /// anything, nobody knows when it came.
     pub(crate) fn takeovers(&self) -> impl Iterator<Item = Takeover> {
-        self.orphans.iter().filter_map(|orphan| {
+        self.orphans.iter().filter(|_| !self.is_undone()).filter_map(|orphan| {
             let next = self.deliveries.iter().find(|it| it.attempt == orphan.attempt + 1)?;
             let (deadline, claimed) = (orphan.deadline, next.claimed);
             (deadline <= claimed).then_some(Takeover { deadline, claimed })

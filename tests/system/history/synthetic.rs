@@ -15,13 +15,14 @@ const HASH: u64 = 7;
 const MAX: u32 = 3;
 
 /// Every verdict that there is.
-pub(crate) const PLANTED: [Verdict; 17] = [
+pub(crate) const PLANTED: [Verdict; 18] = [
     Verdict::Refused,
     Verdict::Duplicate,
     Verdict::Recovered,
     Verdict::AbsentUnknown,
     Verdict::DuplicatedAfterExpiry,
     Verdict::PushedAgain,
+    Verdict::Undone,
     Verdict::Late,
     Verdict::Lost,
     Verdict::PrematureDead,
@@ -97,6 +98,12 @@ impl Script {
         self
     }
 
+    fn undone(mut self, after: u64) -> Self {
+        let (id, since, gone) = (self.id, self.now + after, true);
+        self.events.push(Event::Undone { id, since, gone });
+        self
+    }
+
     fn dead(mut self, deliveries: u64) -> Self {
         let (id, failures, hash) = (self.id, deliveries, HASH);
         self.events.push(Event::Dead { id, deliveries, failures, max: MAX, hash });
@@ -120,6 +127,7 @@ fn story(number: u64) -> io::Result<Vec<Event>> {
         Verdict::PushedAgain => {
             script.push(None).start(1, 20).ack(1, 20, 30).start(1, 40).ack(1, 40, 50)
         }
+        Verdict::Undone => script.push(done).undone(5),
         Verdict::Late => script.push(done).start(1, 60_000).ack(1, 60_000, 60_010),
         Verdict::Lost => script.push(done).start(1, 20),
         Verdict::PrematureDead => script.push(done).dead(1),
