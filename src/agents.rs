@@ -11,6 +11,7 @@ use crate::lease::{Extender, Leases};
 use crate::message::Payload;
 use crate::poller::Poller;
 use crate::queue::Queue;
+use crate::simulated;
 use crate::sweep;
 
 /// A running thread; dropped, it ends by itself.
@@ -27,9 +28,6 @@ impl Agents {
         (lease, cap): (Duration, Duration),
         polls: bool,
     ) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::Unavailable { reason: error.to_string() };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let stop = CancellationToken::new();
         let (done, stopped) = oneshot::channel();
         let extender = Extender::new(queue.apart(), Arc::clone(leases), lease, cap);
@@ -44,13 +42,15 @@ impl Agents {
                 None => extending.await,
             }
         };
-        let thread = std::thread::Builder::new().name("redeliver-agents".into());
-        thread
-            .spawn(move || {
-                runtime.block_on(life);
-                done.send(()).ok();
-            })
-            .map_err(failed)?;
+        let life = async {
+            life.await;
+            done.send(()).ok();
+        };
+        if simulated::is_on() {
+            tokio::spawn(life);
+        } else {
+            apart(life)?;
+        }
         Ok(Self { stop: stop.drop_guard(), stopped })
     }
 
@@ -59,4 +59,14 @@ impl Agents {
         drop(self.stop);
         self.stopped.await.ok();
     }
+}
+
+/// Runs this on a thread and a runtime of its own.
+fn apart(life: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Unavailable { reason: error.to_string() };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let thread = std::thread::Builder::new().name("redeliver-agents".into());
+    thread.spawn(move || runtime.block_on(life)).map_err(failed)?;
+    Ok(())
 }

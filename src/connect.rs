@@ -222,7 +222,10 @@ async fn piped(
     config: redis::AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, redis::RedisError> {
     let settings = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
-    let opened = MultiplexedConnection::new_with_config(&settings, engine.pipe()?, config).await;
+    let opened = MultiplexedConnection::new_with_config(&settings, engine.pipe()?, config);
+    let Ok(opened) = timeout(CONNECT_TIMEOUT, opened).await else {
+        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    };
     let (connection, driver) = opened?;
     tokio::spawn(driver);
     Ok(connection)

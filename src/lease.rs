@@ -1,10 +1,10 @@
 //! Leases that are kept alive in batches, from a thread that no handler can block.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Receipt;
@@ -21,7 +21,7 @@ const EXTENSIONS_PER_LEASE: u32 = 3;
 
 /// The deliveries that a worker's handlers have in their hands.
 #[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<HashMap<MessageId, Held>>);
+pub(crate) struct Leases(Mutex<BTreeMap<MessageId, Held>>);
 
 #[derive(Debug)]
 struct Held {
@@ -32,7 +32,7 @@ struct Held {
 }
 
 impl Leases {
-    fn held(&self) -> MutexGuard<'_, HashMap<MessageId, Held>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<MessageId, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -65,6 +65,7 @@ mod script;
 mod scripts;
 mod server;
 mod shared;
+mod simulated;
 mod slots;
 mod snapshot;
 mod spans;

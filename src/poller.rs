@@ -1,9 +1,10 @@
 //! The poller: drives `redeliver` exactly when the next message falls due.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -63,6 +64,7 @@ impl<T: Payload> Poller<T> {
         let stop = CancellationToken::new();
         let _stopped_when_dropped = stop.clone().drop_guard();
         tokio::select! {
+            biased;
             _ = shutdown => {}
             () = self.until(stop.clone()) => {}
         }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::fault::pause;
+use crate::simulated;
 
 /// The runtime's timer rounds to 1 ms; the last stretch of a wait is slept by a thread.
 const LAST_STRETCH: Duration = Duration::from_millis(2);
@@ -49,6 +50,7 @@ pub(crate) async fn run<S: Sweep>(mut sweep: S, stop: CancellationToken) {
             continue;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = sweep.hint() => {}
             () = exactly(wait) => {}
@@ -58,6 +60,9 @@ pub(crate) async fn run<S: Sweep>(mut sweep: S, stop: CancellationToken) {
 
 /// Sleeps without the runtime's rounding.
 pub(crate) async fn exactly(wait: Duration) {
+    if simulated::is_on() {
+        return tokio::time::sleep(wait).await;
+    }
     let end = std::time::Instant::now() + wait;
     if let Some(coarse) = wait.checked_sub(LAST_STRETCH) {
         tokio::time::sleep(coarse).await;

@@ -53,6 +53,7 @@ impl Waiter {
         };
         let read = timeout(PATIENCE, connection.send_packed_command(&self.command));
         let read = tokio::select! {
+            biased;
             read = read => read,
             () = self.route.left(&seat) => {
                 let reason = "the key is served elsewhere now".into();

@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
@@ -205,6 +205,7 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
         let mut shutdown = pin!(shutdown);
         loop {
             let room = tokio::select! {
+                biased;
                 _ = &mut shutdown => return,
                 room = self.room() => room,
             };
@@ -213,6 +214,7 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
             let (queue, lease) = (self.queue.clone(), self.handling.lease);
             let mut claim = pin!(queue.claim_under(limit, lease));
             let claimed = tokio::select! {
+                biased;
                 _ = &mut shutdown => {
                     if let Ok(claimed) = claim.await {
                         claimed.release().await;
@@ -223,6 +225,7 @@ impl<T: Payload, H: Handler<T>> Claiming<T, H> {
             };
             let idle = self.take(claimed, room, sent);
             tokio::select! {
+                biased;
                 _ = &mut shutdown => return,
                 () = self.wait(idle) => {}
             }
@@ -324,6 +327,7 @@ impl<H> Handling<H> {
         });
         let timer = Timer::start();
         let outcome = tokio::select! {
+            biased;
             outcome = handled => outcome,
             () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
                 Outcome::retry(format!("the handler ran for more than {:?}", self.cap))

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::commands::{self, Command, DENY_OOM, NO_SCRIPT, Run, TABLE, WRITE};
 use super::journal::Journal;
@@ -14,33 +15,41 @@ use super::keyspace::{Keyspace, List};
 use super::options::Options;
 use super::reply::{Blob, Fault, Outcome, Reply, SYNTAX};
 
-/// What the engine tells the time by: the system's clock, or one that a test moves.
+/// What the engine tells the time by.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Clock(Option<Arc<AtomicU64>>);
+pub(crate) enum Clock {
+    #[default]
+    System,
+    /// It stands still until a test moves it.
+    Moved(Arc<AtomicU64>),
+    /// It was this time, in microseconds, at that moment of the runtime's clock.
+    Runtime(u64, Instant),
+}
 
 impl Clock {
     /// A clock that stands still at this time since 1970.
     pub(crate) fn stopped(at: Duration) -> Self {
-        Self(Some(Arc::new(AtomicU64::new(micros(at)))))
+        Self::Moved(Arc::new(AtomicU64::new(micros(at))))
     }
 
     /// Moves a clock that stands still.
     pub(crate) fn advance(&self, by: Duration) {
-        if let Self(Some(moved)) = self {
+        if let Self::Moved(moved) = self {
             moved.fetch_add(micros(by), Ordering::Relaxed);
         }
     }
 
     /// Microseconds since 1970.
     pub(super) fn micros(&self) -> u64 {
-        match &self.0 {
-            Some(moved) => moved.load(Ordering::Relaxed),
-            None => system_micros(),
+        match self {
+            Self::System => system_micros(),
+            Self::Moved(moved) => moved.load(Ordering::Relaxed),
+            Self::Runtime(at, since) => at + micros(since.elapsed()),
         }
     }
 }
 
-fn micros(time: Duration) -> u64 {
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

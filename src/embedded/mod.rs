@@ -32,10 +32,12 @@ mod request;
 mod script;
 mod serve;
 mod session;
+#[doc(hidden)]
+pub mod simulation;
 mod zset;
 mod zsets;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -70,6 +72,8 @@ pub struct Engine {
 
 struct Shared {
     pipes: mpsc::UnboundedSender<DuplexStream>,
+    /// What a pipe holds while the other side is busy, in bytes.
+    width: usize,
     /// Closed when the thread has ended.
     ended: CancellationToken,
     stop: CancellationToken,
@@ -91,6 +95,7 @@ impl Engine {
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let shared = Shared {
             pipes,
+            width: PIPE,
             ended: ended.clone(),
             _stopped_when_dropped: stop.clone().drop_guard(),
             stop: stop.clone(),
@@ -119,7 +124,7 @@ impl Engine {
 
     /// A connection to the engine, without a socket.
     pub(crate) fn pipe(&self) -> io::Result<DuplexStream> {
-        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let (ours, theirs) = tokio::io::duplex(self.shared.width);
         let ended = || io::Error::new(io::ErrorKind::ConnectionRefused, "the engine has ended");
         self.shared.pipes.send(theirs).map_err(|_| ended())?;
         Ok(ours)
@@ -156,7 +161,7 @@ fn setup(
     }
     let db = Rc::new(RefCell::new(db));
     let scripts =
-        Scripts::new(Rc::clone(&db)).map_err(|error| io::Error::other(error.to_string()))?;
+        Scripts::new(Rc::clone(&db), None).map_err(|error| io::Error::other(error.to_string()))?;
     let listening = Listening {
         #[cfg(unix)]
         socket: socket(options)?,
@@ -165,7 +170,7 @@ fn setup(
             port => Some(runtime.block_on(TcpListener::bind(("127.0.0.1", port)))?),
         },
     };
-    Ok((Rc::new(Core { db, scripts, stop }), listening))
+    Ok((Rc::new(Core { db, scripts, sessions: Cell::new(0), stop }), listening))
 }
 
 #[cfg(unix)]

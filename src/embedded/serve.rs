@@ -1,6 +1,5 @@
 //! Connections: commands in, replies out, each as far as the other side takes them.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::future::pending;
 use std::io;
@@ -22,15 +21,10 @@ const MAX_UNREAD: usize = 64 * 1024 * 1024;
 const READ: usize = 64 * 1024;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-thread_local! {
-    static CLIENTS: Cell<i64> = const { Cell::new(0) };
-}
-
 /// Serves one client until either side ends.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite>(stream: S, core: Rc<Core>) {
-    let id = CLIENTS.replace(CLIENTS.get() + 1) + 1;
     let mut connection = Connection {
-        session: Session::new(Rc::clone(&core), id),
+        session: Session::new(Rc::clone(&core)),
         core,
         input: BytesMut::new(),
         output: Vec::new(),
@@ -68,11 +62,8 @@ impl Connection {
             let unread = self.output.len() - self.sent;
             self.input.reserve(READ);
             tokio::select! {
-                read = reader.read_buf(&mut self.input), if unread < MAX_UNREAD && !self.closing => {
-                    if read? == 0 {
-                        return Ok(());
-                    }
-                }
+                biased;
+                () = self.core.stop.cancelled() => return Ok(()),
                 written = writer.write(&self.output[self.sent..]), if unread > 0 => {
                     self.sent += written?;
                 }
@@ -80,7 +71,11 @@ impl Connection {
                     self.waiting = None;
                     reply.encode(&mut self.output, self.session.resp3);
                 }
-                () = self.core.stop.cancelled() => return Ok(()),
+                read = reader.read_buf(&mut self.input), if unread < MAX_UNREAD && !self.closing => {
+                    if read? == 0 {
+                        return Ok(());
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What belongs to one client: its protocol, its scripts, its waiting.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use super::script::Scripts;
 pub(super) struct Core {
     pub(super) db: Rc<RefCell<Db>>,
     pub(super) scripts: Scripts,
+    /// How many there ever were.
+    pub(super) sessions: Cell<i64>,
     /// Ends the engine.
     pub(super) stop: CancellationToken,
 }
@@ -45,8 +47,9 @@ pub(super) fn popped((key, item): (Blob, Blob)) -> Reply {
 }
 
 impl Session {
-    pub(super) fn new(core: Rc<Core>, id: i64) -> Self {
+    pub(super) fn new(core: Rc<Core>) -> Self {
         core.db.borrow_mut().clients += 1;
+        let id = core.sessions.replace(core.sessions.get() + 1) + 1;
         Self { core, id, name: Blob::default(), resp3: false }
     }
 
