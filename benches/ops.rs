@@ -83,7 +83,7 @@ fn overdue(fixture: &Fixture, n: usize) -> Vec<String> {
     words(&[&n.to_string(), "bench"])
 }
 
-const VERBS: [(&str, Prepare); 24] = [
+const VERBS: [(&str, Prepare); 25] = [
     ("push", |_, n| items(n, "0")),
     ("claim", |fixture, n| {
         ready(fixture, n);
@@ -103,6 +103,10 @@ const VERBS: [(&str, Prepare); 24] = [
     ("steer", |fixture, n| {
         let named = dead(fixture, n).split_off(2);
         words(&["", "", &n.to_string(), ALWAYS]).into_iter().chain(named).collect()
+    }),
+    ("fence", |fixture, n| {
+        let names = ready(fixture, n);
+        words(&["1 2 1"]).into_iter().chain(names).collect()
     }),
     ("purge", dead),
     ("trim", |fixture, n| {

@@ -2,20 +2,20 @@
 -- claim: hand out the oldest ready messages under a lease.
 --
 -- USES     READY PENDING MESSAGES ATTEMPTS KEYED BELL ALARM META
--- ARGV     1 limit  messages, 1..1000
+-- ARGV     1 limit  messages, 0..1000; 0 = rings the bell while something is ready
 --          2 bytes  of records in the reply; one message always fits
 --          3 lease  ms, > 0
 -- RETURNS  {more | empty | paused, deadline ms, then n times: id, record, attempt line or ''};
 --          empty: none is left in ready
 -- COST     O(n log pending), n <= 1000; records are read 16 at a time against the budget
 local limit, bytes, lease = whole(ARGV[1]), whole(ARGV[2]), whole(ARGV[3])
-demand(limit > 0 and limit <= MAX_ITEMS and lease > 0, 'BADARG limit or lease is out of bounds')
+demand(limit <= MAX_ITEMS and lease > 0, 'BADARG limit or lease is out of bounds')
 local size, now = open(), clock()
 demand(now + lease < MAX_EXACT, 'BADARG the lease is too long')
 local deadline = digits(now + lease)
 if size.paused then return { 'paused', deadline } end
 
-local ids = call('LRANGE', READY, 0, limit - 1)
+local ids = limit > 0 and call('LRANGE', READY, 0, limit - 1) or {}
 local reply, members, seen, ghosts = { 'empty', deadline }, {}, {}, {}
 local taken, used, full = 0, 0, false
 for first = 1, #ids, 16 do

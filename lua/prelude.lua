@@ -1,7 +1,8 @@
 -- prelude: the ten keys, the clock and the rules that every script shares.
 local READY, SCHEDULED, PENDING, DEAD, MESSAGES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ATTEMPTS, KEYED, BELL, ALARM, META = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local LAYOUT, MAX_ITEMS, MAX_IDLE_MS, MAX_EXACT = '1', 1000, 5000, 2 ^ 53
+local LAYOUT, PARTITIONED = '1', '2'
+local MAX_ITEMS, MAX_IDLE_MS, MAX_EXACT = 1000, 5000, 2 ^ 53
 local call = redis.call
 
 local function demand(holds, fault)
@@ -32,15 +33,16 @@ end
 local FOREIGN = 'LAYOUT the queue has another layout'
 
 local function knows(layout)
-  return not layout or layout == LAYOUT
+  return not layout or layout == LAYOUT or layout == PARTITIONED
 end
 
 -- A WRONGTYPE after the first write would lose messages: every key is read by its type first.
 local function open()
-  local meta = call('HMGET', META, 'layout', 'paused', 'max_ready', 'max_bytes')
+  local meta = call('HMGET', META, 'layout', 'paused', 'max_ready', 'max_bytes', 'routing')
   demand(knows(meta[1]), FOREIGN)
   return {
     layout = meta[1], paused = meta[2], max_ready = meta[3], max_bytes = meta[4],
+    routing = meta[5],
     ready = call('LLEN', READY), scheduled = call('ZCARD', SCHEDULED),
     pending = call('ZCARD', PENDING), dead = call('ZCARD', DEAD),
     messages = call('HLEN', MESSAGES), attempts = call('HLEN', ATTEMPTS),
@@ -56,6 +58,18 @@ end
 -- HINCRBY would raise over a damaged counter, and that in the middle of the writes.
 local function count(counter, by)
   if by > 0 then call('HSET', META, counter, digits(total(call('HGET', META, counter)) + by)) end
+end
+
+-- A routing is EPOCH COUNT EARLIER...: the one with the highest epoch holds. A damaged one is none.
+local function epoch(routing)
+  return exact(string.match(routing or '', '^(%d+) %d[%d ]*$')) or 0
+end
+
+-- Clients of the first layout know one partition only: from now on they leave the queue alone.
+local function adopt(routing, size)
+  if epoch(routing) <= epoch(size.routing) then return end
+  call('HSET', META, 'routing', routing, 'layout', PARTITIONED)
+  size.routing = routing
 end
 
 local function every(stride, first)

@@ -2,23 +2,28 @@
 -- push: put n new messages into ready, or into scheduled when they are due later.
 --
 -- USES     READY SCHEDULED PENDING DEAD MESSAGES KEYED BELL ALARM META
--- ARGV     n times, 1..1000 items:
+-- ARGV     the routing that the items came by, or nothing: a queue that was never partitioned
+--          then n times, 1..1000 items:
 --          id      ULID, made by the client
 --          record  MAX, header and payload, see docs/protocol.md
 --          key     deduplication key, or empty
 --          due     delay in ms, or @ and the absolute ms
 -- RETURNS  n times: ready | scheduled | {duplicate, id of the first, its state}
---          | {full, max_ready or max_bytes, the cap}: nothing of this item was written
+--          | {full, max_ready or max_bytes, the cap} | {moved, the routing that holds now}: nothing
+--          of this item was written
 -- COST     O(n log scheduled), n <= 1000, and a look at 500 records under max_bytes
 -- WHY      a repeated push finds its own id and changes nothing;
 --          calls carry items of many callers, so a cap refuses items, never the call
-local SAMPLES, ids = 500, every(4, 1)
-demand(#ids > 0, 'BADARG nothing to push')
+local SAMPLES, skip = 500, #ARGV % 4
+local routing, ids = skip == 1 and ARGV[1] or '', every(4, 1 + skip)
+demand(skip <= 1 and #ids > 0, 'BADARG nothing to push')
+demand(skip == 0 or epoch(routing) > 0 and #routing <= 256, 'BADARG this is no routing')
 local size, now = open(), clock()
+local outdated = epoch(routing) < epoch(size.routing)
 
 local dues, named = {}, {}
 for i = 1, #ids do
-  local key, due = ARGV[4 * i - 1], ARGV[4 * i]
+  local key, due = ARGV[skip + 4 * i - 1], ARGV[skip + 4 * i]
   local at = string.match(due, '^@(%d+)$')
   dues[i] = at and whole(at) or now + whole(due)
   demand(ids[i] ~= '' and dues[i] < MAX_EXACT, 'BADARG an id is empty or a due time too large')
@@ -47,19 +52,21 @@ end
 local records, ready, scheduled, keyed, reply, again = {}, {}, {}, {}, {}, {}
 local earliest, last_at, last_text = math.huge, nil, nil
 for i, id in ipairs(ids) do
-  local key, due_now = ARGV[4 * i - 1], dues[i] <= now
-  local first = (known[i] or first_of[id]) and id or owner['=' .. key]
+  local record, key, due_now = ARGV[skip + 4 * i - 2], ARGV[skip + 4 * i - 1], dues[i] <= now
+  local first = (known[i] or first_of[id]) and id or not outdated and owner['=' .. key]
   if first then
     again[#again + 1] = first
     reply[i] = { 'duplicate', first }
+  elseif outdated then
+    reply[i] = { 'moved', size.routing }
   elseif due_now and #ready >= room then
     reply[i] = { 'full', 'max_ready', max_ready }
-  elseif #id + #ARGV[4 * i - 2] > bytes then
+  elseif #id + #record > bytes then
     reply[i] = { 'full', 'max_bytes', max_bytes }
   else
     first_of[id] = true
-    bytes = bytes - #id - #ARGV[4 * i - 2]
-    pair(records, id, ARGV[4 * i - 2])
+    bytes = bytes - #id - #record
+    pair(records, id, record)
     if key ~= '' then
       owner['=' .. key] = id
       pair(keyed, '=' .. key, id)
@@ -90,6 +97,7 @@ if #records > 0 then
     ring_bell(size)
   end
 end
+adopt(routing, size)
 
 if #again > 0 then
   local states, next_state = places(again), 0

@@ -9,10 +9,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::error::{Error, Result};
 use crate::lease::{Extender, Leases};
 use crate::message::Payload;
-use crate::poller::Poller;
+use crate::poller::Pass;
 use crate::queue::Queue;
-use crate::simulated;
-use crate::sweep;
+use crate::serving::serve;
+use crate::{simulated, sweep};
 
 /// A running thread; dropped, it ends by itself.
 #[derive(Debug)]
@@ -24,22 +24,27 @@ pub(crate) struct Agents {
 impl Agents {
     pub(crate) fn start<T: Payload>(
         queue: &Queue<T>,
-        leases: &Arc<Leases>,
+        leases: &Arc<[Arc<Leases>]>,
         (lease, cap): (Duration, Duration),
         polls: bool,
     ) -> Result<Self> {
         let stop = CancellationToken::new();
         let (done, stopped) = oneshot::channel();
-        let extender = Extender::new(queue.apart(), Arc::clone(leases), lease, cap);
-        let poller = polls.then(|| Poller::new(queue.apart()));
-        let token = stop.clone();
+        let (extending, polling) = (queue.shared().apart(), Arc::new(queue.shared().apart()));
+        let (token, leases) = (stop.clone(), Arc::clone(leases));
         let life = async move {
-            let extending = sweep::run(extender, token.clone());
-            match poller {
-                Some(poller) => {
-                    tokio::join!(extending, poller.until(token));
-                }
-                None => extending.await,
+            // A drained partition keeps its extender: a handler may still have to hear of a lease there.
+            let extend = |number: u32, _| {
+                let store = extending.partition(number).store.clone();
+                let leases = Arc::clone(&leases[number as usize]);
+                sweep::run(Extender::new(store, leases, lease, cap), token.clone())
+            };
+            let poll = |number, stop| sweep::run(Pass::new(&polling, number, None), stop);
+            let extending = serve(&extending, token.clone(), extend);
+            if polls {
+                tokio::join!(extending, serve(&polling, token.clone(), poll));
+            } else {
+                extending.await;
             }
         };
         let life = async {

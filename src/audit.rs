@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::damage::Damage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::Payload;
 use crate::op::check::{Check, Finding, Step};
 use crate::op::counts::{Count, Counts};
@@ -60,6 +60,18 @@ impl Report {
         }
     }
 
+    /// This one of a partition, added to that of the partitions before it.
+    fn after(mut self, before: Option<Self>) -> Self {
+        let Some(mut all) = before else { return self };
+        all.counts = all.counts.and(&self.counts);
+        all.looked_at += self.looked_at;
+        all.damaged += self.damaged;
+        add(&mut all.kinds, self.kinds);
+        all.damage.append(&mut self.damage);
+        all.damage.truncate(MAX_LISTED);
+        all
+    }
+
     /// Whether the law holds and nothing is damaged.
     pub fn is_clean(&self) -> bool {
         self.counts.law_holds() && self.damaged == 0
@@ -79,6 +91,14 @@ pub struct Repaired {
 }
 
 impl Repaired {
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(mut all) = before else { return self };
+        all.counts = all.counts.and(&self.counts);
+        all.found = self.found.after(Some(all.found));
+        add(&mut all.mended, self.mended);
+        all
+    }
+
     /// Whether all that was found is mended: the law holds, and no key has another type.
     pub fn is_clean(&self) -> bool {
         self.counts.law_holds() && !self.found.kinds.contains_key(&Damage::WrongType)
@@ -95,6 +115,12 @@ fn by_kind(findings: &Findings) -> BTreeMap<Damage, u64> {
     kinds
 }
 
+fn add(kinds: &mut BTreeMap<Damage, u64>, more: BTreeMap<Damage, u64>) {
+    for (kind, number) in more {
+        *kinds.entry(kind).or_default() += number;
+    }
+}
+
 impl<T: Payload> Queue<T> {
     /// Checks the law, each id in exactly one place, and all that belongs to it, while the queue is at
     /// work. Changes nothing.
@@ -102,9 +128,15 @@ impl<T: Payload> Queue<T> {
     /// It reads pages, so ids move under it; whatever looks wrong is looked at again, alone and
     /// atomically, before it is reported. Takes memory for two ids per ready message. `progress` is
     /// told how many ids were looked at so far.
-    pub async fn check(&self, progress: impl FnMut(u64)) -> Result<Report> {
-        let found = find(self.store(), progress).await?;
-        Ok(Report::new(&found, counts(self.store(), &found).await?))
+    pub async fn check(&self, mut progress: impl FnMut(u64)) -> Result<Report> {
+        let mut report: Option<Report> = None;
+        for partition in self.shared().all().await {
+            let (store, before) = (&partition.store, report.as_ref().map_or(0, |it| it.looked_at));
+            let found = find(store, |looked_at| progress(before + looked_at)).await?;
+            let part = Report::new(&found, counts(store, &found).await?);
+            report = Some(part.after(report));
+        }
+        report.ok_or_else(|| Error::reply("check", "no partition"))
     }
 
     /// Checks like [`check`](Self::check) and mends what it found, while the queue is at work; what
@@ -114,12 +146,19 @@ impl<T: Payload> Queue<T> {
     /// record is gone. Each call of the script mends at most eight ids and looks at them again first,
     /// so what has become sound since is left alone, and running it twice is harmless. A key of
     /// another type is reported and never touched.
-    pub async fn repair(&self, progress: impl FnMut(u64)) -> Result<Repaired> {
-        let found = find(self.store(), progress).await?;
-        let before = Report::new(&found, counts(self.store(), &found).await?);
-        let mended = if found.is_readable() { mend(self.store(), &found).await? } else { vec![] };
-        let counts = counts(self.store(), &found).await?;
-        Ok(Repaired { found: before, mended: by_kind(&mended), counts })
+    pub async fn repair(&self, mut progress: impl FnMut(u64)) -> Result<Repaired> {
+        let mut repaired: Option<Repaired> = None;
+        for partition in self.shared().all().await {
+            let store = &partition.store;
+            let looked_at = repaired.as_ref().map_or(0, |it| it.found.looked_at);
+            let found = find(store, |now| progress(looked_at + now)).await?;
+            let before = Report::new(&found, counts(store, &found).await?);
+            let mended = if found.is_readable() { mend(store, &found).await? } else { vec![] };
+            let mended = by_kind(&mended);
+            let part = Repaired { found: before, mended, counts: counts(store, &found).await? };
+            repaired = Some(part.after(repaired));
+        }
+        repaired.ok_or_else(|| Error::reply("repair", "no partition"))
     }
 }
 

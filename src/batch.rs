@@ -8,11 +8,10 @@ use tokio::time::Instant;
 
 use crate::attempt::Receipt;
 use crate::error::{Error, Result};
-use crate::message::Prepared;
 use crate::op::ack::{Ack, Acked};
 use crate::op::bury::{Buried, Bury, BuryItem};
 use crate::op::extend::{Extend, ExtendItem, Extended};
-use crate::op::push::{Placed, Push};
+use crate::op::push::{Placed, Push, Routed};
 use crate::op::release::{Release, ReleaseItem, Released};
 use crate::op::retry::{Failed, Retry, RetryItem};
 use crate::store::{CALL_PATIENCE, Ran, Store};
@@ -70,7 +69,9 @@ macro_rules! batched {
 /// What a receipt and its lengths cost on the wire, roughly.
 const RECEIPT: usize = 48;
 
-batched!(Push, Prepared, Placed, |item| RECEIPT + item.record.len() + item.key.len());
+batched!(Push, Routed, Placed, |item| {
+    RECEIPT + item.message.record.len() + item.message.key.len()
+});
 batched!(Ack, Receipt, Acked, |_| RECEIPT);
 batched!(Retry, RetryItem, Failed, |item| RECEIPT + item.line.len());
 batched!(Bury, BuryItem, Buried, |item| RECEIPT + item.line.len());

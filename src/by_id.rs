@@ -5,7 +5,9 @@ use crate::name::MessageId;
 use crate::op::cancel::{Cancel, Removal};
 use crate::op::reschedule::{Reschedule, Rescheduled};
 use crate::script::MAX_ITEMS;
+use crate::shared::Shared;
 use crate::store::{Ran, Store};
+use crate::together;
 
 /// What is still to be asked for, by index: first in full calls, then, one by one, the ready ones
 /// that those calls deferred.
@@ -31,7 +33,7 @@ impl Open {
     }
 }
 
-pub(crate) async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>> {
+async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>> {
     let mut cancelled = vec![false; ids.len()];
     let mut open = Open::all(ids);
     while let Some((step, asked)) = open.next(ids) {
@@ -48,11 +50,7 @@ pub(crate) async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>
     Ok(cancelled)
 }
 
-pub(crate) async fn reschedule(
-    store: &Store,
-    ids: &[MessageId],
-    due: &str,
-) -> Result<Vec<Rescheduled>> {
+async fn reschedule(store: &Store, ids: &[MessageId], due: &str) -> Result<Vec<Rescheduled>> {
     let mut outcomes = vec![Rescheduled::Missing; ids.len()];
     let mut open = Open::all(ids);
     while let Some((step, asked)) = open.next(ids) {
@@ -65,4 +63,28 @@ pub(crate) async fn reschedule(
         }
     }
     Ok(outcomes)
+}
+
+/// Asks all partitions: an id is in one of them.
+pub(crate) async fn cancel_in(shared: &Shared, ids: &[MessageId]) -> Result<Vec<bool>> {
+    let partitions = shared.all().await;
+    let answers = together::all(partitions.iter().map(|it| cancel(&it.store, ids))).await?;
+    let merge = |place: usize| answers.iter().any(|cancelled| cancelled[place]);
+    Ok((0..ids.len()).map(merge).collect())
+}
+
+/// The same for other due times.
+pub(crate) async fn reschedule_in(
+    shared: &Shared,
+    ids: &[MessageId],
+    due: &str,
+) -> Result<Vec<Rescheduled>> {
+    let partitions = shared.all().await;
+    let answers = partitions.iter().map(|it| reschedule(&it.store, ids, due));
+    let answers = together::all(answers).await?;
+    let merge = |place: usize| {
+        let mut outcomes = answers.iter().map(|outcomes| outcomes[place]);
+        outcomes.find(|it| *it != Rescheduled::Missing).unwrap_or(Rescheduled::Missing)
+    };
+    Ok((0..ids.len()).map(merge).collect())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::backoff::millis;
 use crate::batch::cut;
@@ -13,25 +14,36 @@ use crate::error::{Error, Result};
 use crate::message::Payload;
 use crate::op::claim::{Claim, Left};
 use crate::op::release::Release;
+use crate::partition::Partition;
 use crate::shared::Shared;
+use crate::snapshot::REPLY_BYTES;
+
+/// A partition that takes longer to answer is passed over while there are others.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a claim brought. Dropped, it releases what was not taken out of it.
 #[derive(Debug)]
 pub(crate) struct Claimed<T: Payload> {
     pub(crate) left: Left,
-    shared: Arc<Shared>,
+    partition: Arc<Partition>,
     deliveries: Vec<Delivery<T>>,
 }
 
 impl<T: Payload> Claimed<T> {
-    pub(crate) fn take(mut self) -> Vec<Delivery<T>> {
-        std::mem::take(&mut self.deliveries)
+    pub(crate) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// The first ones.
+    pub(crate) fn take(mut self, most: usize) -> Vec<Delivery<T>> {
+        let most = most.min(self.deliveries.len());
+        self.deliveries.drain(..most).collect()
     }
 
     /// Puts everything back at the head of the queue, in its order.
     pub(crate) async fn release(mut self) {
         let deliveries = std::mem::take(&mut self.deliveries);
-        release(Arc::clone(&self.shared), deliveries).await;
+        release(Arc::clone(&self.partition), deliveries).await;
     }
 }
 
@@ -41,35 +53,80 @@ impl<T: Payload> Drop for Claimed<T> {
         if !unwanted.is_empty()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(release(Arc::clone(&self.shared), unwanted));
+            runtime.spawn(release(Arc::clone(&self.partition), unwanted));
         }
     }
 }
 
 /// Claims in a task of its own: a caller that goes away, at whatever moment, does not keep the
 /// messages from their next holder.
-pub(crate) async fn claim<T: Payload>(shared: &Arc<Shared>, claim: Claim) -> Result<Claimed<T>> {
+pub(crate) async fn claim<T: Payload>(
+    partition: &Arc<Partition>,
+    limit: u32,
+    lease: Duration,
+) -> Result<Claimed<T>> {
+    let claim = Claim { limit, bytes: REPLY_BYTES, lease };
     let (sender, receiver) = oneshot::channel();
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move { sender.send(claim_now(&shared, claim).await).ok() });
+    let partition = Arc::clone(partition);
+    tokio::spawn(async move { sender.send(claim_now(&partition, claim).await).ok() });
     let stopped = |_| Error::Ambiguous { reason: "the runtime has ended".into() };
     receiver.await.map_err(stopped)?
 }
 
-async fn claim_now<T: Payload>(shared: &Arc<Shared>, claim: Claim) -> Result<Claimed<T>> {
-    let claimed = shared.store.run(&claim).await?.reply;
+/// Claims from one partition after the other, each time beginning with another one. It fails when
+/// it found nothing, and one of them failed.
+pub(crate) async fn gather<T: Payload>(
+    shared: &Shared,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<Delivery<T>>> {
+    let partitions = shared.all().await;
+    if let [only] = partitions[..] {
+        let claimed = claim(only, limit, lease).await?;
+        return Ok(claimed.take(limit as usize));
+    }
+    let (mut gathered, mut failed) = (Vec::new(), None);
+    let mut left = limit as usize;
+    let from = fastrand::usize(..partitions.len());
+    for partition in partitions.iter().cycle().skip(from).take(partitions.len()) {
+        let wanted = u32::try_from(left).unwrap_or(u32::MAX);
+        let late = |_| Error::Unavailable { reason: "a partition does not answer".into() };
+        let claimed = timeout(PATIENCE, claim::<T>(partition, wanted, lease)).await;
+        match claimed.map_err(late).and_then(|claimed| claimed) {
+            Ok(claimed) => {
+                left = left.saturating_sub(claimed.len());
+                gathered.push(claimed);
+            }
+            Err(error) => {
+                let (queue, partition) = (&shared.name, partition.number);
+                tracing::warn!(%queue, partition, %error, "claim failed");
+                failed = Some(error);
+            }
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    match failed {
+        Some(error) if left == limit as usize => Err(error),
+        _ => Ok(gathered.into_iter().flat_map(|claimed| claimed.take(limit as usize)).collect()),
+    }
+}
+
+async fn claim_now<T: Payload>(partition: &Arc<Partition>, claim: Claim) -> Result<Claimed<T>> {
+    let claimed = partition.store.run(&claim).await?.reply;
     let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
-    let deliver = |message| Delivery::new(shared, message, claimed_ms);
+    let deliver = |message| Delivery::new(partition, message, claimed_ms);
     let deliveries = claimed.messages.into_iter().map(deliver).collect();
-    Ok(Claimed { left: claimed.left, shared: Arc::clone(shared), deliveries })
+    Ok(Claimed { left: claimed.left, partition: Arc::clone(partition), deliveries })
 }
 
 /// A delivery that cannot be released comes back when its lease ends.
-async fn release<T: Payload>(shared: Arc<Shared>, deliveries: Vec<Delivery<T>>) {
+async fn release<T: Payload>(partition: Arc<Partition>, deliveries: Vec<Delivery<T>>) {
     let items = deliveries.iter().map(|delivery| delivery.release_item(Duration::ZERO)).collect();
     // Each call puts its messages before those of the call before it.
     for items in cut::<Release>(items).into_iter().rev() {
-        if let Err(error) = shared.store.run(&Release(items)).await {
+        if let Err(error) = partition.store.run(&Release(items)).await {
             tracing::warn!(%error, "deliveries could not be released");
         }
     }

@@ -18,9 +18,10 @@ use crate::op::claim::ClaimedMessage;
 use crate::op::extend::{ExtendItem, Extended};
 use crate::op::release::{ReleaseItem, Released};
 use crate::op::retry::{Failed, RetryItem};
+use crate::partition::Partition;
 use crate::policy;
 use crate::record::Record;
-use crate::shared::Shared;
+
 use crate::spans;
 use crate::store::Ran;
 
@@ -71,7 +72,7 @@ pub(crate) fn lost(repeated: bool) -> Settled {
 /// and that spends one failure.
 #[must_use = "a delivery that is not settled comes back when its lease ends"]
 pub struct Delivery<T> {
-    shared: Arc<Shared>,
+    partition: Arc<Partition>,
     receipt: Receipt,
     record: Record,
     line: AttemptLine,
@@ -87,11 +88,15 @@ impl<T> std::fmt::Debug for Delivery<T> {
 }
 
 impl<T: Payload> Delivery<T> {
-    pub(crate) fn new(shared: &Arc<Shared>, message: ClaimedMessage, claimed_ms: u64) -> Self {
+    pub(crate) fn new(
+        partition: &Arc<Partition>,
+        message: ClaimedMessage,
+        claimed_ms: u64,
+    ) -> Self {
         let ClaimedMessage { id, record, line } = message;
         let receipt = Receipt { id, attempt: line.deliveries + 1 };
-        let (shared, claimed) = (Arc::clone(shared), Instant::now());
-        Self { shared, receipt, record, line, claimed_ms, claimed, payload: PhantomData }
+        let (partition, claimed) = (Arc::clone(partition), Instant::now());
+        Self { partition, receipt, record, line, claimed_ms, claimed, payload: PhantomData }
     }
 
     /// The message's id.
@@ -168,7 +173,7 @@ impl<T: Payload> Delivery<T> {
     /// Makes the lease end this long from now, if that is later than it would.
     pub async fn extend(&self, lease: Duration) -> Result<Settled> {
         let item = ExtendItem { receipt: self.receipt, lease: policy::lease(lease)? };
-        let Ran { reply, repeated } = self.shared.extend.submit(item).await?;
+        let Ran { reply, repeated } = self.partition.extend.submit(item).await?;
         Ok(match reply {
             Extended::Extended => Settled::Done,
             Extended::Lost => lost(repeated),
@@ -177,11 +182,16 @@ impl<T: Payload> Delivery<T> {
 
     /// The span in which it is handled.
     pub(crate) fn span(&self) -> tracing::Span {
-        spans::process(&self.shared.name, (self.id(), self.attempt()), self.header())
+        spans::process(&self.partition.name, (self.id(), self.attempt()), self.header())
     }
 
     pub(crate) fn meter(&self) -> &Meter {
-        self.shared.store.meter()
+        self.partition.store.meter()
+    }
+
+    /// The number of the partition that it came from.
+    pub(crate) fn partition(&self) -> u32 {
+        self.partition.number
     }
 
     pub(crate) fn receipt(&self) -> Receipt {
@@ -189,7 +199,7 @@ impl<T: Payload> Delivery<T> {
     }
 
     pub(crate) async fn settle_ack(&self) -> Result<Settled> {
-        let Ran { reply, repeated } = self.shared.ack.submit(self.receipt).await?;
+        let Ran { reply, repeated } = self.partition.ack.submit(self.receipt).await?;
         Ok(match reply {
             Acked::Acked => Settled::Done,
             Acked::Lost => lost(repeated),
@@ -209,7 +219,7 @@ impl<T: Payload> Delivery<T> {
             None => self.backoff(),
         };
         let item = RetryItem { receipt: self.receipt, line: self.failed_line(error), delay };
-        let Ran { reply, repeated } = self.shared.retry.submit(item).await?;
+        let Ran { reply, repeated } = self.partition.retry.submit(item).await?;
         Ok(match reply {
             Failed::Scheduled => Retried::After(delay),
             Failed::Ready => Retried::After(Duration::ZERO),
@@ -221,7 +231,7 @@ impl<T: Payload> Delivery<T> {
 
     pub(crate) async fn settle_bury(&self, reason: &str) -> Result<Settled> {
         let item = BuryItem { receipt: self.receipt, line: self.failed_line(reason) };
-        let Ran { reply, repeated } = self.shared.bury.submit(item).await?;
+        let Ran { reply, repeated } = self.partition.bury.submit(item).await?;
         Ok(match reply {
             Buried::Dead => Settled::Done,
             Buried::Lost => lost(repeated),
@@ -233,7 +243,7 @@ impl<T: Payload> Delivery<T> {
             return Err(Error::invalid("delay", &format!("{delay:?}"), "at most ten years"));
         }
         let item = self.release_item(delay);
-        let Ran { reply, repeated } = self.shared.release.submit(item).await?;
+        let Ran { reply, repeated } = self.partition.release.submit(item).await?;
         Ok(match reply {
             Released::Ready | Released::Scheduled => Settled::Done,
             Released::Lost => lost(repeated),
@@ -247,7 +257,7 @@ impl<T: Payload> Delivery<T> {
 
     fn backoff(&self) -> Duration {
         let backoff: &Backoff =
-            self.record.header.backoff.as_ref().unwrap_or(&self.shared.policy.backoff);
+            self.record.header.backoff.as_ref().unwrap_or(&self.partition.policy.backoff);
         let failure = u32::try_from(self.line.failures + 1).unwrap_or(u32::MAX);
         backoff.delay(failure, self.receipt.id.seed())
     }

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::name::{MessageId, State};
 use crate::op::steer::Steer;
 use crate::plan::MAX_WATCHED;
+use crate::reach::Reach;
 use crate::snapshot;
 use crate::store::Store;
 use crate::task::{RedriveState, RedriveTask, Seen, change, look, steer};
@@ -52,7 +53,7 @@ enum Share {
 /// it over when nothing was heard of it for 10 s.
 #[derive(Debug)]
 pub struct Redrive {
-    store: Store,
+    reach: Reach,
     task: RedriveTask,
     /// The task as the server has it.
     text: String,
@@ -71,10 +72,10 @@ pub struct Redrive {
 }
 
 impl Redrive {
-    pub(crate) fn new(store: Store, (task, text): (RedriveTask, String)) -> Self {
+    pub(crate) fn new(stores: Vec<Store>, (task, text): (RedriveTask, String)) -> Self {
         let now_us = task.beat_ms * 1000;
         Self {
-            store,
+            reach: Reach::new(stores, &task),
             task,
             text,
             changed: false,
@@ -127,17 +128,19 @@ impl Redrive {
         };
         let decide = |seen: &Seen| {
             let ours = seen.task.clone().filter(is_ours);
-            Ok(ours.map(|task| RedriveTask { state: RedriveState::Paused, ..task }))
+            let (state, moved) = (RedriveState::Paused, self.task.moved);
+            Ok(ours.map(|task| RedriveTask { state, moved, ..task }))
         };
-        if let Some((task, _)) = change(&self.store, "pause", decide).await? {
+        if let Some((task, _)) = change(self.reach.keeper(), "pause", decide).await? {
             return Ok(task);
         }
-        let theirs = look(&self.store).await?.task;
+        let theirs = look(self.reach.keeper()).await?.task;
         Ok(theirs.filter(|task| task.id == self.task.id).unwrap_or(self.task))
     }
 
     /// One bounded step.
     pub(crate) async fn step(&mut self) -> Result<Step> {
+        self.reach.survey(&mut self.task).await?;
         self.judge().await?;
         if !self.task.state.is_running() {
             return self.steer(0, &[], Step::Ended).await;
@@ -150,6 +153,10 @@ impl Redrive {
             }
             Share::Scanned => self.steer(0, &[], Step::Now).await,
             Share::Wait(wait) => self.steer(0, &[], Step::After(wait)).await,
+            Share::Exhausted if self.reach.advance(&mut self.task) => {
+                (self.scan, self.changed) = ((0, false), true);
+                self.steer(0, &[], Step::Now).await
+            }
             Share::Exhausted if self.task.state == RedriveState::Canary => {
                 self.task.canary_left = 0;
                 self.changed = true;
@@ -166,6 +173,7 @@ impl Redrive {
     /// Redrives, and writes the task when it has changed or a beat is due.
     async fn steer(&mut self, limit: u32, ids: &[MessageId], then: Step) -> Result<Step> {
         let now_ms = self.now_us() / 1000;
+        let elsewhere = self.task.partition > 0;
         let write = self.changed || now_ms >= self.task.beat_ms + BEAT_MS;
         if !write && limit == 0 && ids.is_empty() {
             return Ok(then);
@@ -175,8 +183,15 @@ impl Redrive {
         }
         let text = if write { self.task.text() } else { self.text.clone() };
         let before_ms = self.task.before_ms;
-        let call = Steer { expected: &self.text, text: &text, limit, before_ms, ids };
-        let steered = steer(&self.store, &call).await?;
+        let (limit_there, ids_there) = if elsewhere { (0, [].as_slice()) } else { (limit, ids) };
+        let call = Steer {
+            expected: &self.text,
+            text: &text,
+            limit: limit_there,
+            before_ms,
+            ids: ids_there,
+        };
+        let steered = steer(self.reach.keeper(), &call).await?;
         self.clock = (steered.now_ms * 1000, Instant::now());
         if let Some(theirs) = steered.lost {
             if let Some(task) = RedriveTask::read(&theirs, steered.driven) {
@@ -184,8 +199,15 @@ impl Redrive {
             }
             return Ok(Step::Ended);
         }
-        self.task.told(steered.driven, steered.left);
         (self.text, self.changed) = (text, false);
+        let mut here = steered.left;
+        if elsewhere {
+            let before = self.task.moved;
+            here = self.reach.bring_back(&mut self.task, limit, ids).await?;
+            self.changed |= self.task.moved > before;
+        }
+        let left = self.reach.note(here).unwrap_or(self.task.left);
+        self.task.told(steered.driven, left);
         Ok(then)
     }
 
@@ -234,14 +256,16 @@ impl Redrive {
         if self.task.plan.filter.is_selective() {
             return self.matching(most as usize).await;
         }
-        if self.task.left == 0 {
+        if self.reach.is_exhausted() {
             return Ok(Share::Exhausted);
         }
         let room = MAX_WATCHED.saturating_sub(self.watched());
         if !canary && (!self.is_sampling() || room == 0) {
             return Ok(Share::Oldest(most));
         }
-        let page = snapshot::page(&self.store, State::Dead, 0, most.min(room).max(1)).await?;
+        let page =
+            snapshot::page(self.reach.place(&self.task), State::Dead, 0, most.min(room).max(1))
+                .await?;
         let ids: Vec<_> = self.old_enough(&page.messages).map(|message| message.id).collect();
         // Nothing but ghosts and foreign ids here: they go by the way that needs no look.
         Ok(if ids.is_empty() { Share::Oldest(most) } else { Share::These(ids) })
@@ -252,7 +276,8 @@ impl Redrive {
     async fn matching(&mut self, most: usize) -> Result<Share> {
         if self.found.is_empty() {
             let start = self.scan.0;
-            let page = snapshot::page(&self.store, State::Dead, start, PAGE).await?;
+            let page =
+                snapshot::page(self.reach.place(&self.task), State::Dead, start, PAGE).await?;
             let messages = self.old_enough(&page.messages);
             let matching = messages.filter(|message| self.task.plan.filter.matches(message));
             let found: Vec<_> = matching.map(|message| message.id).collect();
@@ -334,7 +359,7 @@ impl Redrive {
     }
 
     async fn settle(&mut self) -> Result<()> {
-        let found = snapshot::find(&self.store, &self.task.watch).await?;
+        let found = snapshot::find_all(&self.reach.stores, &self.task.watch).await?;
         let mut waiting = Vec::new();
         for (id, found) in self.task.watch.iter().zip(found) {
             match found {

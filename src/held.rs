@@ -1,5 +1,6 @@
 //! Messages in other hands, and what may be done to them by the receipt of their current attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::{AttemptLine, Receipt};
@@ -9,8 +10,11 @@ use crate::error::{Error, Result};
 use crate::message::Payload;
 use crate::name::State;
 use crate::op::bury::{Buried, Bury, BuryItem};
+use crate::op::counts::Count;
 use crate::op::release::{Release, ReleaseItem, Released};
+use crate::partition::Partition;
 use crate::queue::Queue;
+use crate::routing::validate;
 use crate::snapshot::Snapshot;
 use crate::store::Ran;
 
@@ -26,7 +30,8 @@ impl<T: Payload> Queue<T> {
         }
         let Some((receipt, line)) = receipt(held) else { return Ok(Settled::Lost) };
         let item = ReleaseItem { receipt, line: line.released(held.max_attempts), delay };
-        let Ran { reply, repeated } = self.store().run(&Release(vec![item])).await?;
+        let store = &self.holder(held)?.store;
+        let Ran { reply, repeated } = store.run(&Release(vec![item])).await?;
         Ok(match reply.first() {
             Some(Released::Ready | Released::Scheduled) => Settled::Done,
             _ => lost(repeated),
@@ -37,13 +42,20 @@ impl<T: Payload> Queue<T> {
     /// later one. The holder's answer is lost from then on, but nothing stops its work.
     pub async fn bury_held(&self, held: &Snapshot, reason: &str) -> Result<Settled> {
         let Some((receipt, line)) = receipt(held) else { return Ok(Settled::Lost) };
-        let now_ms = self.counts().await?.now_ms;
+        let store = &self.holder(held)?.store;
+        let now_ms = store.run(&Count).await?.reply.now_ms;
         let item = BuryItem { receipt, line: line.failed(held.max_attempts, now_ms, reason) };
-        let Ran { reply, repeated } = self.store().run(&Bury(vec![item])).await?;
+        let Ran { reply, repeated } = store.run(&Bury(vec![item])).await?;
         Ok(match reply.first() {
             Some(Buried::Dead) => Settled::Done,
             _ => lost(repeated),
         })
+    }
+
+    /// The partition that the snapshot was taken in.
+    fn holder(&self, held: &Snapshot) -> Result<&Arc<Partition>> {
+        validate(held.partition.saturating_add(1))?;
+        Ok(self.shared().partition(held.partition))
     }
 }
 

@@ -16,10 +16,12 @@ pub(crate) const NAMES: [&str; 10] = [
     "alarm",
     "meta",
 ];
-/// The layout of keys and formats that this version reads and writes.
-pub(crate) const LAYOUT: u32 = 1;
+/// The newest layout of keys and formats that this version reads and writes: one with a routing.
+pub(crate) const LAYOUT: u32 = 2;
+/// What a queue has until it is partitioned, for clients that know no routing.
+pub(crate) const PLAIN: u32 = 1;
 pub(crate) const DEFAULT_PREFIX: &str = "rd";
-/// The hash of queues that were pushed to: name → partitions and layout.
+/// The hash of queues that were pushed to: name → partitions, layout, and since when.
 const REGISTRY: &str = "queues";
 /// A prefix stands in front of every key of every message's queue.
 const MAX_PREFIX: usize = 32;

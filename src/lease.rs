@@ -10,16 +10,15 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::Receipt;
 use crate::batch::MAX_BATCH;
 use crate::error::Result;
-use crate::message::Payload;
 use crate::name::MessageId;
 use crate::op::extend::{Extend, ExtendItem, Extended};
-use crate::queue::Queue;
+use crate::store::Store;
 use crate::sweep::{Next, Sweep};
 
 /// Extensions a lease gets while it lasts: two may fail before it ends.
 const EXTENSIONS_PER_LEASE: u32 = 3;
 
-/// The deliveries that a worker's handlers have in their hands.
+/// The deliveries of one partition that a worker's handlers have in their hands.
 #[derive(Debug, Default)]
 pub(crate) struct Leases(Mutex<BTreeMap<MessageId, Held>>);
 
@@ -106,24 +105,20 @@ impl Drop for Care {
     }
 }
 
-/// The sweep that extends.
+/// The sweep that extends the leases of one partition: one that does not answer keeps nobody from
+/// the others.
 #[derive(Debug)]
-pub(crate) struct Extender<T> {
-    queue: Queue<T>,
+pub(crate) struct Extender {
+    store: Store,
     leases: Arc<Leases>,
     lease: Duration,
     cap: Duration,
 }
 
-impl<T: Payload> Extender<T> {
-    /// `queue` must have a link of its own: a shared one is driven by the runtime of the handlers.
-    pub(crate) fn new(
-        queue: Queue<T>,
-        leases: Arc<Leases>,
-        lease: Duration,
-        cap: Duration,
-    ) -> Self {
-        Self { queue, leases, lease, cap }
+impl Extender {
+    /// `store` must have a link of its own: a shared one is driven by the runtime of the handlers.
+    pub(crate) fn new(store: Store, leases: Arc<Leases>, lease: Duration, cap: Duration) -> Self {
+        Self { store, leases, lease, cap }
     }
 
     fn interval(&self) -> Duration {
@@ -131,7 +126,7 @@ impl<T: Payload> Extender<T> {
     }
 }
 
-impl<T: Payload> Sweep for Extender<T> {
+impl Sweep for Extender {
     const NAME: &'static str = "extender";
 
     async fn pass(&mut self) -> Result<Next> {
@@ -142,10 +137,10 @@ impl<T: Payload> Sweep for Extender<T> {
             let call = Extend(items.collect());
             let sent = Instant::now();
             // A call that hangs must not keep this loop from telling handlers of lost leases.
-            let Ok(extended) = timeout(self.interval(), self.queue.store().run(&call)).await else {
+            let Ok(extended) = timeout(self.interval(), self.store.run(&call)).await else {
                 tracing::warn!(leases = receipts.len(), "leases could not be extended in time");
                 // This wait may be shorter than the link's own, which would then never end it.
-                self.queue.store().drop_link().await;
+                self.store.drop_link().await;
                 break;
             };
             for (receipt, outcome) in receipts.iter().zip(extended?.reply) {

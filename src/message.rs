@@ -257,8 +257,9 @@ impl<T: Payload> Message<T> {
         let durability = self.durability.unwrap_or(policy.durability);
         durability.validate()?;
         let proof = Proof::of(durability, policy.proof_timeout);
+        let named = !key.is_empty() || self.id.is_some();
         let id = self.id.unwrap_or_else(MessageId::generate);
-        Ok(Prepared { id, record, key, due, proof })
+        Ok(Prepared { id, record, key, due, proof, named })
     }
 }
 
@@ -276,6 +277,15 @@ pub(crate) struct Prepared {
     pub(crate) key: String,
     pub(crate) due: String,
     pub(crate) proof: Proof,
+    /// Whether another push may mean the same message: by its key, or by an id of the user's own.
+    pub(crate) named: bool,
+}
+
+impl Prepared {
+    /// What its partition follows from, as `fence` looks it up: `=KEY`, or the id.
+    pub(crate) fn name(&self) -> String {
+        if self.key.is_empty() { self.id.to_string() } else { format!("={}", self.key) }
+    }
 }
 
 /// What a later version may write and this one cannot read must not cost the rest of the header.

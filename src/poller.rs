@@ -1,6 +1,7 @@
 //! The poller: drives `redeliver` exactly when the next message falls due.
 
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -8,23 +9,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::dead_letters::trim;
 use crate::error::Result;
 use crate::message::Payload;
-use crate::op::redeliver::Redelivered;
+use crate::op::redeliver::{Redeliver, Redelivered};
+use crate::partition::Partition;
 use crate::queue::Queue;
+use crate::serving::serve;
+use crate::shared::Shared;
 use crate::sweep::{self, Next, Sweep};
 use crate::waiter::Waiter;
 
 /// The longest any poller sleeps; `MAX_IDLE_MS` of the scripts, which ring only for nearer times.
 const MAX_IDLE: Duration = Duration::from_secs(5);
 /// Messages of each kind a pass moves: a script of about a millisecond.
-const PASS_LIMIT: u32 = 250;
+const PASS_LIMIT: NonZeroU32 = NonZeroU32::new(250).unwrap();
 /// Retention is no hurry.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Moves what is due to ready, takes back what nobody acknowledged, and trims dead letters.
 ///
-/// Any number may run, in any process; a queue needs one. Every [`Worker`](crate::Worker) brings its
+/// It serves all partitions of the queue, each at its own times. Any number may run, in any process; a
+/// queue needs one. Every [`Worker`](crate::Worker) brings its
 /// own unless told not to. Nothing is lost when all of them die: the next one finds what is due.
 ///
 /// ```no_run
@@ -38,7 +44,7 @@ pub struct Poller<T> {
 }
 
 /// Is told of each pass.
-type Observer = Box<dyn FnMut(&Result<Redelivered>) + Send>;
+pub(crate) type Observer = Box<dyn FnMut(&Result<Redelivered>) + Send>;
 
 impl<T> std::fmt::Debug for Poller<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,15 +76,22 @@ impl<T: Payload> Poller<T> {
         }
     }
 
-    pub(crate) async fn until(self, stop: CancellationToken) {
-        sweep::run(Pass::new(self), stop).await;
+    async fn until(self, stop: CancellationToken) {
+        let Self { queue, observer } = self;
+        let observer = observer.map(|observer| Arc::new(Mutex::new(observer)));
+        let shared = Arc::clone(queue.shared());
+        let start = |number: u32, stop: CancellationToken| {
+            sweep::run(Pass::new(&shared, number, observer.clone()), stop)
+        };
+        serve(&shared, stop, start).await;
     }
 }
 
-/// What the poller's loop carries from pass to pass.
-struct Pass<T> {
-    queue: Queue<T>,
-    observer: Option<Observer>,
+/// What the poller's loop of one partition carries from pass to pass.
+pub(crate) struct Pass {
+    shared: Arc<Shared>,
+    partition: Arc<Partition>,
+    observer: Option<Arc<Mutex<Observer>>>,
     /// Tells this poller from the others that watch the same deadline.
     name: String,
     alarm: Arc<Notify>,
@@ -88,14 +101,28 @@ struct Pass<T> {
     due: Option<Instant>,
 }
 
-impl<T: Payload> Pass<T> {
-    fn new(Poller { queue, observer }: Poller<T>) -> Self {
+impl Pass {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        number: u32,
+        observer: Option<Arc<Mutex<Observer>>>,
+    ) -> Self {
         let alarm = Arc::new(Notify::new());
-        let store = queue.store();
+        let (shared, partition) = (Arc::clone(shared), Arc::clone(shared.partition(number)));
+        let store = &partition.store;
         let waiter = Waiter::new(store.route().clone(), store.keys().alarm());
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(waiter, Arc::clone(&alarm))));
         let name = format!("{:016x}", fastrand::u64(..));
-        Self { queue, observer, name, alarm, _listener: listener, trimmed: None, due: None }
+        Self {
+            shared,
+            partition,
+            observer,
+            name,
+            alarm,
+            _listener: listener,
+            trimmed: None,
+            due: None,
+        }
     }
 
     /// How late this pass came for the earliest message that it moved, and what the next one may
@@ -116,9 +143,9 @@ impl<T: Payload> Pass<T> {
         if self.trimmed.is_some_and(|at| at.elapsed() < TRIM_INTERVAL) {
             return Ok(false);
         }
-        let (trimmed, more) = self.queue.dead().trim().await?;
+        let (trimmed, more) = trim(&self.shared, &self.partition).await?;
         if trimmed > 0 {
-            tracing::info!(queue = %self.queue.name(), trimmed, "dead letters beyond retention");
+            tracing::info!(queue = %self.shared.name, trimmed, "dead letters beyond retention");
         }
         if !more {
             self.trimmed = Some(Instant::now());
@@ -127,24 +154,25 @@ impl<T: Payload> Pass<T> {
     }
 }
 
-impl<T: Payload> Sweep for Pass<T> {
+impl Sweep for Pass {
     const NAME: &'static str = "poller";
 
     async fn pass(&mut self) -> Result<Next> {
-        let mut done = self.queue.redeliver_as(PASS_LIMIT, &self.name).await;
+        let call = Redeliver { limit: PASS_LIMIT, poller: &self.name };
+        let mut done = self.partition.store.run(&call).await.map(|ran| ran.reply);
         if let Ok(done) = &mut done {
             done.late = self.lateness(Instant::now(), done);
-            let meter = self.queue.store().meter();
+            let meter = self.shared.meter();
             meter.passed();
             done.late.into_iter().for_each(|late| meter.late(late));
         }
-        if let Some(observer) = &mut self.observer {
-            observer(&done);
+        if let Some(observer) = &self.observer {
+            (observer.lock().unwrap_or_else(PoisonError::into_inner))(&done);
         }
         let done = done?;
         if done.reclaimed + done.died + done.ghosts > 0 {
-            let name = self.queue.name();
-            tracing::info!(queue = %name, reclaimed = done.reclaimed, died = done.died, "redelivered");
+            let (name, partition) = (&self.shared.name, self.partition.number);
+            tracing::info!(queue = %name, partition, reclaimed = done.reclaimed, died = done.died, "redelivered");
         }
         if done.more || self.trim().await? {
             return Ok(Next::Now);

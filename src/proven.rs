@@ -9,10 +9,8 @@ use crate::batch::{Batched, MAX_BATCH, MAX_BATCH_BYTES, cut};
 use crate::durability::{Confirmed, Proof};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::keys::LAYOUT;
 use crate::link::Held;
-use crate::message::Prepared;
-use crate::op::push::{Placed, Push, SCRIPT};
+use crate::op::push::{Placed, Push, Routed, SCRIPT};
 use crate::route::loading;
 use crate::script::{Call, Reply};
 use crate::store::{Ran, Store};
@@ -40,19 +38,19 @@ pub(crate) struct Proven {
 }
 
 impl Batched for ProvenPush {
-    type Item = Prepared;
+    type Item = Routed;
     type Outcome = Proven;
     const ITEMS: usize = MAX_CALLS * MAX_BATCH;
     const BYTES: usize = MAX_CALLS * MAX_BATCH_BYTES;
     /// The server would not look at a second one while the first one waits.
     const CALLS: usize = 1;
 
-    fn collect(items: Vec<Prepared>) -> Self {
-        let proof = items.iter().map(|item| item.proof).fold(Proof::default(), Proof::and);
+    fn collect(items: Vec<Routed>) -> Self {
+        let proof = items.iter().map(|item| item.message.proof).fold(Proof::default(), Proof::and);
         Self { calls: cut::<Push>(items).into_iter().map(Push).collect(), proof }
     }
 
-    fn weight(item: &Prepared) -> usize {
+    fn weight(item: &Routed) -> usize {
         Push::weight(item)
     }
 
@@ -63,8 +61,8 @@ impl Batched for ProvenPush {
         for (call, placed) in self.calls.iter().zip(placed) {
             call.count(&placed, repeated, store.meter());
             outcomes.extend(call.0.iter().zip(placed).map(|(item, placed)| {
-                let kept = !matches!(placed, Placed::Full { .. });
-                Proven { placed, short: confirmed.short_of(item.proof).filter(|_| kept) }
+                let kept = !matches!(placed, Placed::Full { .. } | Placed::Moved(_));
+                Proven { placed, short: confirmed.short_of(item.message.proof).filter(|_| kept) }
             }));
         }
         let unproven = outcomes.iter().filter(|proven| proven.short.is_some()).count();
@@ -99,10 +97,10 @@ impl ProvenPush {
         let mut confirmations = values.split_off(self.calls.len());
         let placed = self.read(values)?;
         if found_without_writing(&placed) {
-            // It was asked about an earlier write: the same value, written again, is behind whatever
+            // It was asked about an earlier write: a value that nobody reads, written again, is behind whatever
             // was found.
             let mut commands = Pipeline::new();
-            commands.cmd("HSET").arg(store.keys().meta()).arg("layout").arg(LAYOUT);
+            commands.cmd("HSET").arg(store.keys().meta()).arg("proof").arg("1");
             self.ask(&mut commands);
             confirmations = held.send_all(&commands, self.proof.within).await?;
             let written = confirmations.remove(0);

@@ -73,7 +73,13 @@ impl Pushed {
                 let reason = format!("the queue is full by now, its {cap} is {limit}");
                 return Err(Error::Ambiguous { reason });
             }
+            Placed::Moved(_) => return Err(restless()),
             Placed::Full { cap, limit } => return Err(Error::Limited { cap, limit }),
         })
     }
+}
+
+pub(crate) fn restless() -> Error {
+    let reason = "the number of partitions kept changing; nothing was pushed";
+    Error::Unavailable { reason: reason.into() }
 }

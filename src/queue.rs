@@ -2,38 +2,30 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::batch::cut;
 use crate::by_id;
-use crate::claims::{self, Claimed};
+use crate::claims;
 use crate::dead_letters::DeadLetters;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::message::{Due, Message, Payload, Prepared};
 use crate::name::{MessageId, QueueName, State};
-use crate::op::claim::Claim;
-use crate::op::counts::{Count, Counts};
-use crate::op::destroy::Destroy;
+use crate::op::counts::Counts;
 use crate::op::forecast::Forecast;
-use crate::op::limit::{Limit, Limits};
-use crate::op::pause::Pause;
-use crate::op::push::Push;
-use crate::op::redeliver::{Redeliver, Redelivered};
+use crate::op::limit::Limits;
+use crate::op::redeliver::Redelivered;
 use crate::op::reschedule::Rescheduled;
-use crate::op::resume::Resume;
 use crate::policy::Policy;
-use crate::proven::ProvenPush;
 use crate::pushed::Pushed;
+use crate::repartition::Partitions;
 use crate::script::within;
 use crate::server::Server;
 use crate::shared::Shared;
-use crate::snapshot::{self, Page, REPLY_BYTES, Snapshot};
+use crate::snapshot::{self, Page, Snapshot};
 use crate::spans;
-use crate::store::{Ran, Store};
 
 /// A named queue of messages with payloads of type `T`. Cheap to clone; clones share everything.
 ///
@@ -78,9 +70,7 @@ impl<T> std::fmt::Debug for Queue<T> {
 impl Server {
     /// A queue on this server; it comes into being with its first push.
     pub fn queue<T: Payload>(&self, name: &str) -> Result<Queue<T>> {
-        let name = QueueName::new(name)?;
-        let store = self.store(&name);
-        let shared = Shared::new(self.clone(), name, store, Policy::default());
+        let shared = Shared::new(self.clone(), QueueName::new(name)?, Policy::default());
         Ok(Queue { shared: Arc::new(shared), payload: PhantomData })
     }
 }
@@ -94,9 +84,7 @@ impl<T: Payload> Queue<T> {
     /// The same queue under another policy.
     pub fn with_policy(self, policy: Policy) -> Result<Self> {
         policy.validate()?;
-        let Shared { server, name, store, .. } = &*self.shared;
-        let shared = Shared::new(server.clone(), name.clone(), store.clone(), policy);
-        Ok(Self { shared: Arc::new(shared), payload: PhantomData })
+        Ok(Self { shared: Arc::new(self.shared.under(policy)), payload: PhantomData })
     }
 
     /// The queue's name.
@@ -125,14 +113,9 @@ impl<T: Payload> Queue<T> {
         let prepared = message.prepare(&self.shared.policy)?;
         let id = prepared.id;
         spans::sent(&span, id);
-        let pushed = async {
-            self.shared.register().await;
-            if prepared.proof.is_wanted() {
-                return Pushed::proven(id, self.shared.proven.submit(prepared).await?);
-            }
-            Pushed::of(id, self.shared.push.submit(prepared).await?)
-        };
-        pushed.instrument(span.clone()).await.inspect_err(|_| spans::failed(&span))
+        let pushed = self.shared.push(prepared).instrument(span.clone()).await;
+        let pushed = pushed.and_then(|ran| Pushed::proven(id, ran));
+        pushed.inspect_err(|_| spans::failed(&span))
     }
 
     /// Pushes many messages in calls of 512, in order; every message is checked before the first
@@ -155,63 +138,38 @@ impl<T: Payload> Queue<T> {
     }
 
     async fn push_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<Pushed>> {
-        self.shared.register().await;
-        let mut pushed = Vec::with_capacity(prepared.len());
-        if prepared.iter().any(|item| item.proof.is_wanted()) {
-            for batch in cut::<ProvenPush>(prepared) {
-                let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
-                let Ran { reply, repeated } = self.shared.proven.run(batch).await?;
-                for (id, reply) in ids.into_iter().zip(reply) {
-                    pushed.push(Pushed::proven(id, Ran { reply, repeated })?);
-                }
-            }
-            return Ok(pushed);
-        }
-        for batch in cut::<Push>(prepared) {
-            let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
-            let Ran { reply, repeated } = self.shared.store.run(&Push(batch)).await?;
-            let outcomes = reply.into_iter().map(|reply| Ran { reply, repeated });
-            for (id, ran) in ids.into_iter().zip(outcomes) {
-                pushed.push(Pushed::of(id, ran)?);
-            }
-        }
-        Ok(pushed)
+        let ids: Vec<_> = prepared.iter().map(|item| item.id).collect();
+        let placed = self.shared.push_many(prepared).await?;
+        ids.into_iter().zip(placed).map(|(id, ran)| Pushed::proven(id, ran)).collect()
     }
 
     /// Takes up to `limit` (1 to 1,000) ready messages, oldest first, under the policy's lease; none
     /// when none is ready or the queue is paused. Records of more than 2 MiB in all come one by one.
     ///
-    /// When this future is dropped, what it claimed is released at once.
+    /// Of several partitions each time another one comes first, and one that does not answer is passed
+    /// over. When this future is dropped, what it claimed is released at once.
     pub async fn claim(&self, limit: u32) -> Result<Vec<Delivery<T>>> {
-        Ok(self.claim_under(limit, self.shared.policy.lease).await?.take())
+        let limit = within("claim of", limit)?.get();
+        claims::gather(&self.shared, limit, self.shared.policy.lease).await
     }
 
-    pub(crate) async fn claim_under(&self, limit: u32, lease: Duration) -> Result<Claimed<T>> {
-        let claim = Claim { limit: within("claim of", limit)?, bytes: REPLY_BYTES, lease };
-        claims::claim(&self.shared, claim).await
-    }
-
-    /// One pass of redelivery over at most `limit` (1 to 1,000) due and as many overdue messages.
+    /// One pass of redelivery over at most `limit` (1 to 1,000) due and as many overdue messages of each
+    /// partition.
     /// A [`Poller`](crate::Poller) calls it at the right moments.
     pub async fn redeliver(&self, limit: u32) -> Result<Redelivered> {
-        self.redeliver_as(limit, "").await
-    }
-
-    /// A poller with a name counts among those that watch the next deadline.
-    pub(crate) async fn redeliver_as(&self, limit: u32, poller: &str) -> Result<Redelivered> {
         let limit = within("redelivery of", limit)?;
-        Ok(self.shared.store.run(&Redeliver { limit, poller }).await?.reply)
+        self.shared.redeliver(limit).await
     }
 
     /// Removes messages wherever they are, and says for each whether it was there. A ready one costs
     /// a walk through the ready list; a holder's ack is lost.
     pub async fn cancel(&self, ids: &[MessageId]) -> Result<Vec<bool>> {
-        by_id::cancel(&self.shared.store, ids).await
+        by_id::cancel_in(&self.shared, ids).await
     }
 
     /// Gives waiting messages another due time. A ready one costs a walk through the ready list.
     pub async fn reschedule(&self, ids: &[MessageId], due: Due) -> Result<Vec<Rescheduled>> {
-        by_id::reschedule(&self.shared.store, ids, &due.argument()?).await
+        by_id::reschedule_in(&self.shared, ids, &due.argument()?).await
     }
 
     /// The dead letters.
@@ -219,19 +177,26 @@ impl<T: Payload> Queue<T> {
         DeadLetters::new(&self.shared)
     }
 
-    /// The four counts, the lifetime counters and the heads, in one consistent picture.
+    /// The four counts, the lifetime counters and the heads, in one consistent picture of each
+    /// partition, summed up.
     pub async fn counts(&self) -> Result<Counts> {
-        Ok(self.shared.store.run(&Count).await?.reply)
+        self.shared.counts().await
+    }
+
+    /// The same for each partition on its own, from 0 on: one that fails keeps nobody from the others.
+    pub async fn counts_by_partition(&self) -> Vec<Result<Counts>> {
+        self.shared.counts_by_partition().await
     }
 
     /// A page of one state from the given index on, at most `limit` (1 to 1,000) messages and 2 MiB.
+    /// One partition follows the other, see [`PARTITION_STRIDE`](crate::PARTITION_STRIDE).
     pub async fn peek(&self, state: State, start: u64, limit: u32) -> Result<Page> {
-        snapshot::page(&self.shared.store, state, start, limit).await
+        snapshot::page_of(&self.shared, state, start, limit).await
     }
 
     /// Looks up messages by id; `None` where there is none.
     pub async fn find(&self, ids: &[MessageId]) -> Result<Vec<Option<Snapshot>>> {
-        snapshot::find(&self.shared.store, ids).await
+        snapshot::find_in(&self.shared, ids).await
     }
 
     /// How many messages fall due, and how many leases end, up to each of these times from now, at
@@ -245,19 +210,17 @@ impl<T: Payload> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub async fn forecast(&self, ahead: &[Duration]) -> Result<Forecast> {
-        snapshot::forecast(&self.shared.store, ahead).await
+        snapshot::forecast(&self.shared, ahead).await
     }
 
     /// Stops handing out messages; pushes, settling and redelivery go on.
     pub async fn pause(&self) -> Result<()> {
-        self.shared.store.run(&Pause).await?;
-        Ok(())
+        self.shared.pause().await
     }
 
     /// Hands out messages again.
     pub async fn resume(&self) -> Result<()> {
-        self.shared.store.run(&Resume).await?;
-        Ok(())
+        self.shared.resume().await
     }
 
     /// Sets the caps from which on pushes are refused with [`Error::Limited`](crate::Error::Limited), and says how they
@@ -265,29 +228,35 @@ impl<T: Payload> Queue<T> {
     /// of a message that lives already is answered as ever, and what comes back comes back.
     ///
     /// `max_ready` refuses what would be deliverable at once; a delayed message is taken, and is
-    /// ready when it is due. `max_bytes` refuses every new message.
+    /// ready when it is due. `max_bytes` refuses every new message. Each partition has its share of a
+    /// cap, 1 at least, and refuses by itself.
     pub async fn limit(&self, limits: Limits) -> Result<Limits> {
-        Ok(self.shared.store.run(&Limit(limits.validated()?)).await?.reply)
+        self.shared.limit(limits.validated()?).await
     }
 
     /// Removes the whole queue, whatever it holds, and says how many messages went.
     pub async fn destroy(&self) -> Result<u64> {
-        let destroyed = self.shared.store.run(&Destroy).await?.reply;
-        self.shared.registered.store(false, Ordering::Relaxed);
-        self.shared.server.unregister(&self.shared.name).await;
-        Ok(destroyed)
+        self.shared.destroy().await
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.shared.store
+    /// How many partitions the queue has, and which ones beyond that are not drained yet.
+    pub async fn partitions(&self) -> Result<Partitions> {
+        self.shared.partitions().await
     }
 
-    /// The same queue over a link of its own, for a thread with a runtime of its own.
-    pub(crate) fn apart(&self) -> Self {
-        let Shared { server, name, policy, .. } = &*self.shared;
-        let server = server.apart();
-        let store = server.store(name);
-        let shared = Shared::new(server, name.clone(), store, policy.clone());
-        Self { shared: Arc::new(shared), payload: PhantomData }
+    /// Gives the queue another number of partitions, 1 to 64, while it is at work.
+    ///
+    /// More of them take pushes at once, and workers find them within 5 s. Fewer: those beyond take
+    /// no more pushes and are served until nothing is in them, dead letters included. No message
+    /// moves, none is lost, and deduplication holds all the time; the order of messages is kept within
+    /// a partition only. Clients that know no partitions refuse the queue from then on.
+    ///
+    /// An error may come after the change; then it holds, and asking again finishes it.
+    pub async fn set_partitions(&self, count: u32) -> Result<Partitions> {
+        self.shared.set_partitions(count).await
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }

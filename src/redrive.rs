@@ -4,16 +4,17 @@ use crate::dead_letters::DeadLetters;
 use crate::drive::Redrive;
 use crate::error::Result;
 use crate::name::State;
-use crate::op::steer::Steer;
 use crate::plan::{RedriveFilter, RedrivePlan};
 use crate::script::MAX_ITEMS;
+use crate::shared::Shared;
 use crate::snapshot;
 use crate::store::Store;
-use crate::task::{RedriveState, RedriveTask, STALE_MS, Seen, change, look, refused};
+use crate::task::{RedriveState, RedriveTask, STALE_MS, Seen, change, left, look, refused};
 
 impl DeadLetters<'_> {
     /// Starts to bring dead letters back by a plan: those that are dead by now, and not what dies
-    /// while it runs. A queue has one such task at a time; it is refused while another one runs or
+    /// while it runs. It goes through the partitions one after the other, and their times of death are
+    /// compared with the clock of the first one's server. A queue has one such task at a time; it is refused while another one runs or
     /// is paused.
     ///
     /// The task moves while somebody drives it: [`Redrive::run`], or, from 10 s after the last sign of
@@ -46,7 +47,12 @@ impl DeadLetters<'_> {
 
     /// The queue's last redrive, if there was one.
     pub async fn redrive_task(&self) -> Result<Option<RedriveTask>> {
-        Ok(look(&self.shared.store).await?.task)
+        let stores = self.shared.stores().await;
+        let mut task = look(&stores[0]).await?.task;
+        if let Some(task) = task.as_mut().filter(|_| stores.len() > 1) {
+            task.left = left(&stores, task.before_ms).await?.into_iter().sum();
+        }
+        Ok(task)
     }
 
     /// Pauses the redrive; its driver moves nothing more.
@@ -73,20 +79,14 @@ impl DeadLetters<'_> {
     /// How many dead letters a redrive by this filter would take if it started now.
     pub async fn count_matching(&self, filter: &RedriveFilter) -> Result<u64> {
         filter.validate()?;
-        let store = &self.shared.store;
-        let before_ms = filter.before_ms(look(store).await?.now_ms);
+        let stores = self.shared.stores().await;
+        let before_ms = filter.before_ms(look(&stores[0]).await?.now_ms);
         if !filter.is_selective() {
-            let call = Steer { before_ms, ..Steer::default() };
-            return Ok(store.run(&call).await?.reply.left);
+            return Ok(left(&stores, before_ms).await?.into_iter().sum());
         }
-        let (mut matching, mut next) = (0, Some(0));
-        while let Some(start) = next {
-            let most = u32::try_from(MAX_ITEMS).unwrap_or(u32::MAX);
-            let page = snapshot::page(store, State::Dead, start, most).await?;
-            let young = page.messages.iter().filter(|message| message.at_ms > Some(before_ms));
-            next = page.next.filter(|_| young.count() == 0);
-            let old = page.messages.iter().filter(|message| message.at_ms <= Some(before_ms));
-            matching += old.filter(|message| filter.matches(message)).count() as u64;
+        let mut matching = 0;
+        for store in &stores {
+            matching += count_in(store, filter, before_ms).await?;
         }
         Ok(matching)
     }
@@ -102,7 +102,7 @@ impl DeadLetters<'_> {
             Some(task) => Err(refused(action, format!("it is {}", task.state.as_str()))),
             None => Err(refused(action, "there is none")),
         };
-        let changed = change(&self.shared.store, action, decide).await?;
+        let changed = change(&self.shared.partition(0).store, action, decide).await?;
         changed.map(|(task, _)| task).ok_or_else(|| refused(action, "there is none"))
     }
 
@@ -111,23 +111,37 @@ impl DeadLetters<'_> {
         action: &'static str,
         decide: impl Fn(&Seen) -> Result<Option<RedriveTask>>,
     ) -> Result<Redrive> {
-        let store = self.shared.store.clone();
-        let changed = change(&store, action, decide).await?;
+        let stores = self.shared.stores().await;
+        let changed = change(&stores[0], action, decide).await?;
         changed
-            .map(|task| Redrive::new(store, task))
+            .map(|task| Redrive::new(stores, task))
             .ok_or_else(|| refused(action, "there is none"))
     }
 }
 
+async fn count_in(store: &Store, filter: &RedriveFilter, before_ms: u64) -> Result<u64> {
+    let (mut matching, mut next) = (0, Some(0));
+    while let Some(start) = next {
+        let most = u32::try_from(MAX_ITEMS).unwrap_or(u32::MAX);
+        let page = snapshot::page(store, State::Dead, start, most).await?;
+        let young = page.messages.iter().filter(|message| message.at_ms > Some(before_ms));
+        next = page.next.filter(|_| young.count() == 0);
+        let old = page.messages.iter().filter(|message| message.at_ms <= Some(before_ms));
+        matching += old.filter(|message| filter.matches(message)).count() as u64;
+    }
+    Ok(matching)
+}
+
 /// Takes over the task if its driver is gone.
-pub(crate) async fn adopt(store: &Store) -> Result<Option<Redrive>> {
+pub(crate) async fn adopt(shared: &Shared) -> Result<Option<Redrive>> {
+    let stores = shared.stores().await;
     let driver = driver_name();
     let decide = |seen: &Seen| {
         let orphan = seen.task.as_ref().filter(|task| task.is_orphan(seen.now_ms));
         orphan.map(|_| take_up(seen, &driver)).transpose()
     };
-    let adopted = change(store, "resume", decide).await?;
-    Ok(adopted.map(|task| Redrive::new(store.clone(), task)))
+    let adopted = change(&stores[0], "resume", decide).await?;
+    Ok(adopted.map(|task| Redrive::new(stores, task)))
 }
 
 fn take_up(seen: &Seen, driver: &str) -> Result<RedriveTask> {

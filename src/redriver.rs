@@ -50,7 +50,7 @@ impl<T: Payload> Sweep for Adoption<T> {
 
     async fn pass(&mut self) -> Result<Next> {
         let Some(redrive) = &mut self.driven else {
-            self.driven = adopt(self.queue.store()).await?;
+            self.driven = adopt(self.queue.shared()).await?;
             if let Some(redrive) = &self.driven {
                 let queue = self.queue.name();
                 tracing::info!(%queue, task = %redrive.task().id, "redrive taken over");

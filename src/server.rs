@@ -1,19 +1,25 @@
 //! A Redis or Valkey server, and the queues on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::Value;
+use tokio::time::timeout;
 
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, registry, validate_prefix};
+use crate::keys::{DEFAULT_PREFIX, Keys, LAYOUT, PLAIN, registry, validate_prefix};
 use crate::metrics::Meter;
 use crate::name::QueueName;
 use crate::route::{Links, Route};
+use crate::routing::Routing;
 use crate::scripts::scripts;
-use crate::store::Store;
+use crate::store::{Store, only};
 
+/// The registry may be on another server than the queue, and that one may be down: nobody waits for
+/// it any longer.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Scripts with flags (`#!lua`) came with Redis 7.0; every Valkey has them.
 const OLDEST_MAJOR: u32 = 7;
 
@@ -131,14 +137,9 @@ impl Server {
         Ok(self.links.urls().await?)
     }
 
-    /// The server that this queue is on now, likewise.
+    /// The server that this queue, or its first partition, is on now, likewise.
     pub async fn url_of(&self, queue: &QueueName) -> Result<Option<String>> {
-        Ok(self.store(queue).route().url().await?)
-    }
-
-    pub(crate) fn store(&self, name: &QueueName) -> Store {
-        let keys = Keys::new(&self.prefix, name, 0);
-        Store::new(self.links.route(keys.bell()), keys, Meter::new(name))
+        Ok(self.store(queue, 0, Meter::new(queue)).route().url().await?)
     }
 
     /// The same server over connections of its own, for a thread with a runtime of its own.
@@ -150,16 +151,37 @@ impl Server {
         self.links.route(&registry(&self.prefix))
     }
 
+    pub(crate) fn store(&self, name: &QueueName, partition: u32, meter: Meter) -> Store {
+        let keys = Keys::new(&self.prefix, name, partition);
+        Store::new(self.links.route(keys.bell()), keys, meter)
+    }
+
+    /// What stands in the registry for a queue.
+    pub(crate) async fn entry(&self, name: &QueueName) -> Option<String> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(registry(&self.prefix)).arg(name.as_str());
+        only(timeout(PATIENCE, self.registry().send(&command)).await.ok()?.ok()?)
+    }
+
     /// Says whether the queue stands in the registry now.
-    pub(crate) async fn register(&self, name: &QueueName) -> bool {
-        let mut command = redis::cmd("HSETNX");
-        let entry = format!("1 {LAYOUT}");
-        command.arg(registry(&self.prefix)).arg(name.as_str()).arg(entry);
-        let sent = self.registry().send(&command).await;
-        if let Err(fault) = &sent {
-            tracing::debug!(?fault, queue = %name, "queue is not in the registry");
+    pub(crate) async fn register(&self, name: &QueueName, routing: Routing) -> bool {
+        self.write("HSETNX", name, routing).await
+    }
+
+    /// Replaces what the registry has.
+    pub(crate) async fn enter(&self, name: &QueueName, routing: Routing) -> bool {
+        self.write("HSET", name, routing).await
+    }
+
+    async fn write(&self, command: &str, name: &QueueName, routing: Routing) -> bool {
+        let layout = if routing.epoch == 0 { PLAIN } else { LAYOUT };
+        let mut command = redis::cmd(command);
+        command.arg(registry(&self.prefix)).arg(name.as_str()).arg(routing.entry(layout));
+        let sent = timeout(PATIENCE, self.registry().send(&command)).await;
+        if !matches!(sent, Ok(Ok(_))) {
+            tracing::debug!(?sent, queue = %name, "queue is not in the registry");
         }
-        sent.is_ok()
+        matches!(sent, Ok(Ok(_)))
     }
 
     pub(crate) async fn unregister(&self, name: &QueueName) {

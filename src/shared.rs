@@ -1,89 +1,154 @@
-//! What all clones of a queue, its deliveries and its agents share.
+//! What all clones of a queue share: its partitions, and what is known of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::batch::Driver;
+use crate::error::Result;
+use crate::metrics::Meter;
 use crate::name::QueueName;
-use crate::op::ack::Ack;
-use crate::op::bury::Bury;
-use crate::op::extend::Extend;
-use crate::op::push::Push;
-use crate::op::release::Release;
-use crate::op::retry::Retry;
+use crate::news::{LEARN_EVERY, LOOK_EVERY, News, SERVE_EVERY};
+use crate::op::fence::{Fence, Told};
+use crate::partition::Partition;
 use crate::policy::Policy;
-use crate::proven::ProvenPush;
+use crate::routing::{MAX_PARTITIONS, Routing};
 use crate::server::Server;
 use crate::store::Store;
+use crate::together::together;
 
-/// The registry may be on another server than the queue, and that one may be down: a push waits for
-/// it no longer, and no other push waits for so long again.
-const REGISTER_PATIENCE: Duration = Duration::from_millis(500);
-const REGISTER_PAUSE: Duration = Duration::from_secs(10);
-
-/// What all clones of a queue, and its deliveries, share.
+/// What all clones of a queue share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) server: Server,
     pub(crate) name: QueueName,
-    pub(crate) store: Store,
     pub(crate) policy: Policy,
-    pub(crate) registered: AtomicBool,
-    /// When to try that next.
-    register_next: Mutex<Instant>,
-    pub(crate) push: Driver<Push>,
-    /// For pushes that wait for a proof, over a link of their own.
-    pub(crate) proven: Driver<ProvenPush>,
-    pub(crate) ack: Driver<Ack>,
-    pub(crate) retry: Driver<Retry>,
-    pub(crate) bury: Driver<Bury>,
-    pub(crate) release: Driver<Release>,
-    pub(crate) extend: Driver<Extend>,
+    pub(crate) news: Arc<News>,
+    meter: Meter,
+    /// Made when they are asked for first.
+    partitions: [OnceLock<Arc<Partition>>; MAX_PARTITIONS as usize],
 }
 
 impl Shared {
-    pub(crate) fn new(server: Server, name: QueueName, store: Store, policy: Policy) -> Self {
-        // `WAIT` holds up what comes behind it.
-        let proven = Driver::new(server.apart().store(&name));
-        Self {
-            server,
-            name,
-            policy,
-            registered: AtomicBool::new(false),
-            register_next: Mutex::new(Instant::now()),
-            push: Driver::new(store.clone()),
-            proven,
-            ack: Driver::new(store.clone()),
-            retry: Driver::new(store.clone()),
-            bury: Driver::new(store.clone()),
-            release: Driver::new(store.clone()),
-            extend: Driver::new(store.clone()),
-            store,
-        }
+    pub(crate) fn new(server: Server, name: QueueName, policy: Policy) -> Self {
+        Self::with(server, name, policy, Arc::default())
     }
 
-    pub(crate) async fn register(&self) {
-        if self.registered.load(Ordering::Relaxed) || !self.may_register() {
+    fn with(server: Server, name: QueueName, policy: Policy, news: Arc<News>) -> Self {
+        let meter = Meter::new(&name);
+        let partitions = [const { OnceLock::new() }; MAX_PARTITIONS as usize];
+        Self { server, name, policy, news, meter, partitions }
+    }
+
+    /// The same queue under another policy.
+    pub(crate) fn under(&self, policy: Policy) -> Self {
+        Self::with(self.server.clone(), self.name.clone(), policy, Arc::clone(&self.news))
+    }
+
+    /// The same queue over connections of its own.
+    pub(crate) fn apart(&self) -> Self {
+        let (name, policy) = (self.name.clone(), self.policy.clone());
+        Self::with(self.server.apart(), name, policy, Arc::clone(&self.news))
+    }
+
+    /// One of the first 64 partitions.
+    pub(crate) fn partition(&self, number: u32) -> &Arc<Partition> {
+        self.partitions[number as usize].get_or_init(|| {
+            let store = |server: &Server| server.store(&self.name, number, self.meter.clone());
+            // `WAIT` holds up what comes behind it, so what waits for a proof has a link of its own.
+            let stores = (store(&self.server), store(&self.server.apart()));
+            let partition = Partition::new(number, self.name.clone(), self.policy.clone(), stores);
+            Arc::new(partition)
+        })
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Every partition that may hold anything, by the latest news.
+    pub(crate) async fn all(&self) -> Vec<&Arc<Partition>> {
+        self.fresh().await;
+        (0..self.news.known().routing.ever()).map(|number| self.partition(number)).collect()
+    }
+
+    /// The same as stores, for whoever keeps them.
+    pub(crate) async fn stores(&self) -> Vec<Store> {
+        self.all().await.into_iter().map(|partition| partition.store.clone()).collect()
+    }
+
+    /// What a producer has to know: it looks once, and later pushes are told when they go wrong.
+    pub(crate) async fn learn(&self) {
+        if self.news.is_learned() {
             return;
         }
-        let registering = timeout(REGISTER_PATIENCE, self.server.register(&self.name));
-        if registering.await == Ok(true) {
-            self.registered.store(true, Ordering::Relaxed);
-            *self.register_next.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        // While somebody looks, others push by what is known: if that is wrong, they are told.
+        let Ok(mut looked) = self.news.looked.try_lock() else { return };
+        if !self.news.is_learned() && looked.failed.is_none_or(|at| at.elapsed() >= LEARN_EVERY) {
+            let found = Box::pin(self.look()).await;
+            let routing = self.news.known().routing;
+            let stands = found || self.server.register(&self.name, routing).await;
+            self.news.set_learned(stands);
+            looked.at = Some(Instant::now());
+            looked.failed = looked.at.filter(|_| !stands);
         }
     }
 
-    /// For one at a time.
-    fn may_register(&self) -> bool {
-        let mut next = self.register_next.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let is_due = *next <= now;
-        if is_due {
-            *next = now + REGISTER_PAUSE;
+    /// What everybody else has to know: news of the last few seconds.
+    pub(crate) async fn fresh(&self) {
+        self.fresh_within(LOOK_EVERY).await;
+    }
+
+    async fn fresh_within(&self, age: Duration) {
+        let mut looked = self.news.looked.lock().await;
+        if looked.at.is_none_or(|at| at.elapsed() >= age) {
+            Box::pin(self.look()).await;
+            looked.at = Some(Instant::now());
         }
-        is_due
+    }
+
+    /// Looks whether the queue is partitioned, at the two places that tell, and says whether it
+    /// stands in the registry. Without an answer, what was known holds on.
+    pub(crate) async fn look(&self) -> bool {
+        let in_meta = self.partition(0).store.routing();
+        let (entry, in_meta) = tokio::join!(self.server.entry(&self.name), in_meta);
+        let read = entry.as_deref().and_then(Routing::read_entry);
+        for routing in read.into_iter().chain(in_meta) {
+            self.news.adopt(routing);
+        }
+        let known = self.news.known().routing;
+        // Somebody's older entry came last, or the server lost the later one.
+        if entry.is_some() && read.is_none_or(|read| read.epoch < known.epoch) {
+            self.server.enter(&self.name, known).await;
+        }
+        entry.is_some()
+    }
+
+    /// The partitions that have to be served: those that take pushes, and those that are not drained
+    /// yet. One that is empty and knows that it gets no more is left alone.
+    pub(crate) async fn served(&self) -> Vec<u32> {
+        self.fresh_within(SERVE_EVERY).await;
+        let routing = self.news.known().routing;
+        let drained = together((routing.count..routing.ever()).map(async |number| {
+            let asked = self.tell(number, routing, &[]).await;
+            asked.is_ok_and(|told| told.messages == 0 && told.routing == routing)
+        }));
+        let rest = (routing.count..).zip(drained.await).filter(|(_, drained)| !drained);
+        (0..routing.count).chain(rest.map(|(number, _)| number)).collect()
+    }
+
+    /// Tells a partition of a routing, and looks up what it has under some names.
+    pub(crate) async fn tell(
+        &self,
+        number: u32,
+        routing: Routing,
+        names: &[String],
+    ) -> Result<Told> {
+        let told = self.partition(number).store.run(&Fence { routing, names }).await?.reply;
+        self.news.adopt(told.routing);
+        if told.messages == 0 && told.routing == routing {
+            self.news.found_empty(number, routing);
+        }
+        Ok(told)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Cmd;
+use redis::{Cmd, Value};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Result;
@@ -11,6 +11,7 @@ use crate::fault::{Fault, pause};
 use crate::keys::Keys;
 use crate::metrics::{self, Meter, Timer};
 use crate::route::Route;
+use crate::routing::Routing;
 use crate::script::{Args, Call, Reply, Script};
 
 /// How long a call is repeated before its caller hears of the trouble.
@@ -101,6 +102,13 @@ impl Store {
         }
     }
 
+    /// How the queue is partitioned, as far as this partition knows.
+    pub(crate) async fn routing(&self) -> Option<Routing> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.meta()).arg("routing");
+        Routing::read(&only(self.route.send(&command).await.ok()?)?)
+    }
+
     /// Makes the next call over another connection.
     pub(crate) async fn drop_link(&self) {
         self.route.drop_link().await;
@@ -115,4 +123,11 @@ impl Store {
         call.write(&mut Args(&mut command));
         command
     }
+}
+
+/// The one value of an `HMGET`, if it is there.
+pub(crate) fn only(told: Value) -> Option<String> {
+    let values: [Option<String>; 1] = redis::from_redis_value(told).ok()?;
+    let [value] = values;
+    value
 }

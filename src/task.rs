@@ -8,6 +8,7 @@ use crate::name::MessageId;
 use crate::op::steer::{Steer, Steered};
 use crate::plan::RedrivePlan;
 use crate::store::Store;
+use crate::together;
 
 /// A driver that was not heard of for this long is taken for dead: five beats.
 pub(crate) const STALE_MS: u64 = 10_000;
@@ -84,6 +85,12 @@ pub struct RedriveTask {
     pub(crate) proven: bool,
     /// What tasks had redriven before this one.
     pub(crate) base: u64,
+    /// The partition that it is at: it goes through one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) partition: u32,
+    /// How many it has redriven in all partitions but the first, as its driver noted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) moved: u64,
     /// How many it has redriven so far, counted by the server.
     #[serde(skip)]
     pub redriven: u64,
@@ -108,6 +115,8 @@ impl RedriveTask {
             canary_left: plan.canary,
             proven: plan.canary == 0,
             base: seen.driven,
+            partition: 0,
+            moved: 0,
             redriven: 0,
             left: 0,
             plan,
@@ -139,18 +148,22 @@ impl RedriveTask {
 
     pub(crate) fn read(text: &str, driven: u64) -> Option<Self> {
         let mut task: Self = serde_json::from_str(text).ok()?;
-        task.redriven = driven.saturating_sub(task.base);
+        task.redriven = driven.saturating_sub(task.base) + task.moved;
         Some(task)
     }
 
     pub(crate) fn told(&mut self, driven: u64, left: u64) {
-        self.redriven = driven.saturating_sub(self.base);
+        self.redriven = driven.saturating_sub(self.base) + self.moved;
         self.left = left;
     }
 
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// A task as it was found, and the server's time then. A text that nobody can read is no task.
@@ -171,6 +184,13 @@ pub(crate) async fn look(store: &Store) -> Result<Seen> {
         task.left = store.run(&count).await?.reply.left;
     }
     Ok(Seen { text, task, now_ms, driven })
+}
+
+/// Dead letters of each partition that died up to a time.
+pub(crate) async fn left(stores: &[Store], before_ms: u64) -> Result<Vec<u64>> {
+    let count = Steer { before_ms, ..Steer::default() };
+    let counted = stores.iter().map(async |store| Ok(store.run(&count).await?.reply.left));
+    together::all(counted).await
 }
 
 /// Swaps the text; a repeated call may find what its own first try has written.

@@ -54,13 +54,13 @@ use crate::context::Context;
 use crate::delivery::{Delivery, Retried, Settled};
 use crate::embedded::{Clock, Engine, Options};
 use crate::error::Result;
+use crate::handling::Handler;
 use crate::message::Payload;
 use crate::name::State;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::server::Server;
-use crate::worker::Handler;
 
 /// The test's clock starts here: 2001-09-09, when 10^9 seconds had passed.
 const BEGINNING: Duration = Duration::from_secs(1_000_000_000);

@@ -31,7 +31,9 @@ const ORDER: [&[&str]; 6] = [
         "message",
         "record",
         "outcome",
+        "routing",
         "spans",
+        "together",
     ],
     // redis
     &[
@@ -60,13 +62,19 @@ const ORDER: [&[&str]; 6] = [
         "server",
         "batch",
         "proven",
+        "partition",
+        "news",
         "shared",
         "pushed",
+        "producer",
+        "spread",
+        "repartition",
         "by_id",
         "snapshot",
         "dead_letters",
         "plan",
         "task",
+        "reach",
         "drive",
         "redrive",
         "delivery",
@@ -76,7 +84,10 @@ const ORDER: [&[&str]; 6] = [
         "audit",
     ],
     // agents
-    &["sweep", "poller", "redriver", "lease", "agents", "context", "worker"],
+    &[
+        "sweep", "serving", "poller", "redriver", "lease", "agents", "context", "handling", "lane",
+        "worker",
+    ],
     // for the tests of others
     &["testing"],
 ];

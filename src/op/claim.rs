@@ -1,6 +1,5 @@
 //! Hand out the oldest ready messages under a lease.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::attempt::AttemptLine;
@@ -15,7 +14,8 @@ pub(crate) static SCRIPT: Script = lua!("claim", allow_oom);
 
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) limit: NonZeroU32,
+    /// 0 takes nothing and rings the bell while something is ready.
+    pub(crate) limit: u32,
     pub(crate) bytes: u64,
     pub(crate) lease: Duration,
 }

@@ -55,6 +55,8 @@ pub struct Counts {
     pub ghosts: u64,
     /// Messages that left by no script: a repair found their records removed from outside.
     pub vanished: u64,
+    /// Partitions that take pushes.
+    pub partitions: u32,
     /// Whether the queue hands out nothing.
     pub paused: bool,
     /// The cap on ready, if there is one.
@@ -79,6 +81,56 @@ impl Counts {
     pub fn law_holds(&self) -> bool {
         self.ready + self.scheduled + self.pending + self.dead == self.messages
             && self.messages + self.gone() == self.pushed
+    }
+
+    /// Those of several partitions together, of which the first `count` take pushes: the caps of the
+    /// others mean nothing.
+    pub(crate) fn sum(parts: Vec<Self>, count: u32) -> Self {
+        let parts = (0..).zip(parts).map(|(number, part)| {
+            if number < count { part } else { Self { max_ready: None, max_bytes: None, ..part } }
+        });
+        Self { partitions: count, ..parts.reduce(|sum, part| sum.and(&part)).unwrap_or_default() }
+    }
+
+    /// Those of two partitions together.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        let add = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            ready: self.ready + other.ready,
+            scheduled: self.scheduled + other.scheduled,
+            pending: self.pending + other.pending,
+            dead: self.dead + other.dead,
+            messages: self.messages + other.messages,
+            pushed: self.pushed + other.pushed,
+            acked: self.acked + other.acked,
+            retried: self.retried + other.retried,
+            released: self.released + other.released,
+            buried: self.buried + other.buried,
+            promoted: self.promoted + other.promoted,
+            reclaimed: self.reclaimed + other.reclaimed,
+            died: self.died + other.died,
+            cancelled: self.cancelled + other.cancelled,
+            redriven: self.redriven + other.redriven,
+            purged: self.purged + other.purged,
+            trimmed: self.trimmed + other.trimmed,
+            ghosts: self.ghosts + other.ghosts,
+            vanished: self.vanished + other.vanished,
+            partitions: self.partitions + other.partitions,
+            paused: self.paused && other.paused,
+            max_ready: add(self.max_ready, other.max_ready),
+            max_bytes: add(self.max_bytes, other.max_bytes),
+            now_ms: self.now_ms.max(other.now_ms),
+            next_due_ms: least(self.next_due_ms, other.next_due_ms),
+            next_deadline_ms: least(self.next_deadline_ms, other.next_deadline_ms),
+            oldest_dead_ms: least(self.oldest_dead_ms, other.oldest_dead_ms),
+            ready_head: least(self.ready_head, other.ready_head),
+        }
     }
 
     /// What ever left the queue, by each counted way.
@@ -138,6 +190,7 @@ impl Call for Count {
             trimmed: take("trimmed")?,
             ghosts: take("ghosts")?,
             vanished: take("vanished")?,
+            partitions: 1,
             paused: take("paused")? > 0,
             max_ready: some("max_ready")?,
             max_bytes: some("max_bytes")?,

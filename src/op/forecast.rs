@@ -23,6 +23,19 @@ pub struct Forecast {
     pub pending: Vec<u64>,
 }
 
+impl Forecast {
+    /// That of several partitions together.
+    pub(crate) fn sum(parts: Vec<Self>) -> Self {
+        let add = |sum: Vec<u64>, more: Vec<u64>| sum.into_iter().zip(more).map(|(a, b)| a + b);
+        let both = |sum: Self, more: Self| Self {
+            now_ms: sum.now_ms.max(more.now_ms),
+            scheduled: add(sum.scheduled, more.scheduled).collect(),
+            pending: add(sum.pending, more.pending).collect(),
+        };
+        parts.into_iter().reduce(both).unwrap_or_default()
+    }
+}
+
 impl Call for Ahead<'_> {
     type Reply = Forecast;
 

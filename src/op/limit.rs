@@ -35,6 +35,27 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// What one of `count` partitions takes of these. A cap of 0 would be none, so each has 1 at least.
+    pub(crate) fn share(self, number: u32, count: u32) -> Self {
+        let (number, count) = (u64::from(number), u64::from(count));
+        let share = |cap: u64| match cap {
+            0 => 0,
+            cap => (cap / count + u64::from(number < cap % count)).max(1),
+        };
+        Self { max_ready: self.max_ready.map(share), max_bytes: self.max_bytes.map(share) }
+    }
+
+    /// Those of several partitions together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let add = |one: Option<u64>, other: Option<u64>| one.map(|one| one + other.unwrap_or(0));
+        Self {
+            max_ready: add(self.max_ready, other.max_ready),
+            max_bytes: add(self.max_bytes, other.max_bytes),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Limit(pub(crate) Limits);
 

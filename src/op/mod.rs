@@ -8,6 +8,7 @@ pub(crate) mod claim;
 pub(crate) mod counts;
 pub(crate) mod destroy;
 pub(crate) mod extend;
+pub(crate) mod fence;
 pub(crate) mod find;
 pub(crate) mod forecast;
 pub(crate) mod limit;
@@ -28,7 +29,7 @@ pub(crate) mod trim;
 use crate::script::Script;
 
 /// The script of each verb.
-pub(crate) static ALL: [&Script; 24] = [
+pub(crate) static ALL: [&Script; 25] = [
     &ack::SCRIPT,
     &bury::SCRIPT,
     &cancel::SCRIPT,
@@ -37,6 +38,7 @@ pub(crate) static ALL: [&Script; 24] = [
     &counts::SCRIPT,
     &destroy::SCRIPT,
     &extend::SCRIPT,
+    &fence::SCRIPT,
     &find::SCRIPT,
     &forecast::SCRIPT,
     &limit::SCRIPT,

@@ -1,15 +1,35 @@
 //! Put new messages into ready, or into scheduled when they are due later.
 
-use crate::error::Result;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
 use crate::message::Prepared;
 use crate::metrics::Meter;
 use crate::name::{MessageId, State};
-use crate::script::{Args, Call, Reply, Script, lua};
+use crate::routing::Routing;
+use crate::script::{Args, Call, Reply, Script, lua, next};
 
 pub(crate) static SCRIPT: Script = lua!("push");
 
 #[derive(Debug)]
-pub(crate) struct Push(pub(crate) Vec<Prepared>);
+pub(crate) struct Push(pub(crate) Vec<Routed>);
+
+/// A message on its way to a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct Routed {
+    pub(crate) message: Arc<Prepared>,
+    /// What it was routed by.
+    pub(crate) routing: Routing,
+}
+
+impl Push {
+    /// The oldest one that any item came by: a newer item that is refused for it is only asked for
+    /// once more.
+    fn routing(&self) -> Routing {
+        let routings = self.0.iter().map(|item| item.routing);
+        routings.min_by_key(|routing| routing.epoch).unwrap_or_default()
+    }
+}
 
 /// What became of one message of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +45,8 @@ pub(crate) enum Placed {
         cap: &'static str,
         limit: u64,
     },
+    /// Refused, because the queue is partitioned otherwise by now.
+    Moved(Routing),
 }
 
 impl Placed {
@@ -48,11 +70,15 @@ impl Call for Push {
     }
 
     fn write(&self, args: &mut Args<'_>) {
-        for item in &self.0 {
-            args.show(item.id);
-            args.add(&item.record);
-            args.add(&item.key);
-            args.add(&item.due);
+        let routing = self.routing();
+        if routing.epoch > 0 {
+            args.show(routing);
+        }
+        for Routed { message, .. } in &self.0 {
+            args.show(message.id);
+            args.add(&message.record);
+            args.add(&message.key);
+            args.add(&message.due);
         }
     }
 
@@ -63,11 +89,13 @@ impl Call for Push {
     fn count(&self, reply: &Self::Reply, repeated: bool, meter: &Meter) {
         meter.batch(SCRIPT.name, self.0.len());
         for (item, placed) in self.0.iter().zip(reply) {
-            meter.pushed(match placed.of(item.id, repeated) {
+            meter.pushed(match placed.of(item.message.id, repeated) {
                 Placed::Ready => "ready",
                 Placed::Scheduled => "scheduled",
                 Placed::Duplicate { .. } => "duplicate",
                 Placed::Full { .. } => "limited",
+                // It is pushed elsewhere, and counted there.
+                Placed::Moved(_) => continue,
             });
         }
     }
@@ -77,11 +105,18 @@ fn placed(reply: Reply) -> Result<Placed> {
     if !reply.is_list() {
         return reply.word(&[("ready", Placed::Ready), ("scheduled", Placed::Scheduled)]);
     }
-    let [word, first, second] = reply.fixed()?;
-    if word.word(&[("duplicate", true), ("full", false)])? {
-        Ok(Placed::Duplicate { id: first.text()?.parse()?, state: second.text()?.parse()? })
-    } else {
-        let caps = [("max_ready", "max_ready"), ("max_bytes", "max_bytes")];
-        Ok(Placed::Full { cap: first.word(&caps)?, limit: second.number()? })
-    }
+    let mut items = reply.list()?;
+    let mut next = || next(&SCRIPT, &mut items);
+    let word = next()?;
+    Ok(match word.word(&[("duplicate", 0), ("full", 1), ("moved", 2)])? {
+        0 => Placed::Duplicate { id: next()?.text()?.parse()?, state: next()?.text()?.parse()? },
+        1 => {
+            let caps = [("max_ready", "max_ready"), ("max_bytes", "max_bytes")];
+            Placed::Full { cap: next()?.word(&caps)?, limit: next()?.number()? }
+        }
+        _ => {
+            let text = next()?.text()?;
+            Placed::Moved(Routing::read(&text).ok_or_else(|| Error::reply(SCRIPT.name, text))?)
+        }
+    })
 }

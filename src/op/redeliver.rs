@@ -36,6 +36,21 @@ pub struct Redelivered {
     pub late: Option<Duration>,
 }
 
+impl Redelivered {
+    /// That of several partitions together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            promoted: self.promoted + other.promoted,
+            reclaimed: self.reclaimed + other.reclaimed,
+            died: self.died + other.died,
+            ghosts: self.ghosts + other.ghosts,
+            more: self.more || other.more,
+            next: self.next.min(other.next),
+            late: self.late.max(other.late),
+        }
+    }
+}
+
 impl Call for Redeliver<'_> {
     type Reply = Redelivered;
 

@@ -186,3 +186,30 @@ fn queue_set_caps_pushes_and_counts_tell_the_caps() {
     site.run(&["queue", "set", "q", "--max-ready", "0"]).ok();
     site.run(&["push", "q", "b"]).ok();
 }
+
+#[test]
+fn queue_set_spreads_a_queue_and_tells_what_is_not_drained_yet() {
+    let site = Site::new();
+    let _server = site.holder("q");
+    for wrong in ["0", "65", "-1", "two"] {
+        assert_eq!(site.run(&["queue", "set", "q", "--partitions", wrong]).code, 2, "{wrong}");
+    }
+    let set = site.run(&["queue", "set", "q", "--partitions", "4"]).ok().json();
+    assert_eq!((&set["partitions"], &set["draining"]), (&4.into(), &serde_json::json!([])));
+    let all: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    for number in &all {
+        site.run(&["push", "q", number]).ok();
+    }
+    let counts = site.counts("q");
+    assert_eq!((&counts["ready"], &counts["partitions"]), (&40.into(), &4.into()));
+    let listed = site.run(&["msg", "ls", "q", "--limit", "100"]).ok().lines();
+    assert_eq!(listed.len(), 40);
+    let set = site.run(&["queue", "set", "q", "--partitions", "1"]).ok().json();
+    assert_eq!((&set["partitions"], &set["draining"]), (&1.into(), &serde_json::json!([1, 2, 3])));
+    let purged = site.run(&["queue", "purge", "q", "--yes"]).ok();
+    assert_eq!(site.counts("q")["ready"], 0, "{purged:?}");
+    let set = site.run(&["queue", "set", "q", "--partitions", "1", "-o", "table"]).ok();
+    assert!(set.stdout.contains("1 partition") && !set.stdout.contains("drain"), "{set:?}");
+    assert_eq!(site.run(&["check", "q"]).code, 0);
+    assert_eq!(site.run(&["destroy", "q", "--yes"]).ok().json()["destroyed"], 0);
+}

@@ -119,12 +119,14 @@ fn command(template: &str, dice: &[u16]) -> Vec<Vec<u8>> {
 }
 
 /// The arguments of a call: i an id, a an attempt, l a line, r a record, k a deduplication key,
-/// d a delay, n a limit, anything else itself; what stands in brackets comes several times.
-const CALLS: [(&str, &str); 34] = [
+/// d a delay, w a routing, n a limit, anything else itself; what stands in brackets comes several times.
+const CALLS: [(&str, &str); 36] = [
     ("push", "[i r k d]"),
     ("push", "[i r k d]"),
     ("push", "[i r k d]"),
     ("push", "i r k @1700000000000"),
+    ("push", "w i r k d"),
+    ("fence", "w [i]"),
     ("claim", "n 10000 d"),
     ("claim", "n 10000 1"),
     ("claim", "2 1 d"),
@@ -168,6 +170,7 @@ fn argument(part: &str, die: u16) -> String {
             let lines = ["1 0 3", "1 1 3", "2 2 2", "1 3 3 1700 ~boom", "x", "2 1 0"];
             pick(&lines, die).to_owned()
         }
+        "w" => pick(&["1 2 1", "2 4 1 2", "x", ""], die).to_owned(),
         "r" => format!("{}\n\npayload {die}", die % 4),
         "k" => {
             if die.is_multiple_of(3) {

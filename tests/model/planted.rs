@@ -35,7 +35,7 @@ const BUGS: &[Bug] = &[
     ("one message above the budget", "claim", "used + #record > bytes", "used > bytes"),
     ("a repeated push is new", "push", "known[i] or first_of[id]", "first_of[id]"),
     ("an id twice in a batch is new", "push", "known[i] or first_of[id]", "known[i]"),
-    ("a key is no duplicate", "push", " and id or owner['=' .. key]\n", " and id\n"),
+    ("a key is no duplicate", "push", " or not outdated and owner['=' .. key]\n", "\n"),
     ("a cap lets one more in", "push", "#ready >= room", "#ready > room"),
     ("a cap keeps the delayed out", "push", "due_now and #ready >= room", "#ready >= room"),
     ("due now waits", "push", "dues[i] <= now", "dues[i] < now"),

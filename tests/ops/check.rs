@@ -213,6 +213,6 @@ async fn check_tells_a_key_of_another_type_unless_the_layout_is_another() {
     let ready = fixture.key("ready");
     fixture.redis::<()>(&["SET", &ready, "damage"]);
     assert_eq!(check(&fixture, "types", "0", "1"), end(0, &[&ready, "wrong_type"]));
-    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "2"]);
+    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "3"]);
     fixture.refused("check", &["types", "0", "1"], "LAYOUT");
 }

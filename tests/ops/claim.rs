@@ -103,7 +103,6 @@ async fn claim_takes_1000_messages_and_refuses_more() {
     let fixture = Fixture::new().await;
     fixture.push_many(1001).await;
     let bad = [
-        ["0", "9", "9"],
         ["1001", "9", "9"],
         ["-1", "9", "9"],
         ["1.5", "9", "9"],
@@ -125,6 +124,21 @@ async fn claim_takes_1000_messages_and_refuses_more() {
     }
     assert_eq!(fixture.queue.claim(1000).await.unwrap().len(), 1000);
     assert_eq!(fixture.states().await, [1, 0, 1000, 0]);
+    fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn a_claim_of_nothing_rings_while_something_is_ready_and_takes_nothing() {
+    let fixture = Fixture::new().await;
+    let (left, _): (String, u64) = fixture.call("claim", &["0", "9", "9"]);
+    assert_eq!((left.as_str(), fixture.len("bell")), ("empty", 0));
+    let ids = fixture.push_many(3).await;
+    for _ in 0..2 {
+        fixture.silence();
+        let (left, _): (String, u64) = fixture.call("claim", &["0", "9", "9"]);
+        assert_eq!((left.as_str(), fixture.len("bell")), ("more", 1));
+    }
+    assert_eq!(fixture.ids("ready"), ids.iter().map(ToString::to_string).collect::<Vec<_>>());
     fixture.assert_law().await;
 }
 

@@ -16,6 +16,7 @@ mod counts;
 mod crossed_keys;
 mod destroy;
 mod extend;
+mod fence;
 mod find;
 #[expect(dead_code, reason = "the system tests use the rest of it")]
 mod fixture;

@@ -9,7 +9,7 @@ macro_rules! sources {
 
 /// The prelude, then every verb.
 pub(crate) const SOURCES: &[(&str, &str)] = sources!(
-    "prelude" "ack" "bury" "cancel" "check" "claim" "counts" "destroy" "extend" "find" "forecast"
+    "prelude" "ack" "bury" "cancel" "check" "claim" "counts" "destroy" "extend" "fence" "find" "forecast"
     "limit" "pause" "peek" "purge" "push" "redeliver" "redrive" "release" "repair" "reschedule"
     "resume" "retry" "steer" "trim"
 );

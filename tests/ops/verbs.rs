@@ -26,6 +26,9 @@ pub(crate) fn calls(placed: &Placed) -> Vec<(&'static str, Vec<String>)> {
     let mut calls: Vec<(&str, Vec<&str>)> = vec![
         ("push", vec![&one, "3\n\na", "new", "0", &two, "3\n\na", "", "9"]),
         ("push", vec![&one, "3\n\na", "k", "0", ready, "3\n\na", "", "0"]),
+        ("push", vec!["1 2 1", &one, "3\n\na", "new", "0"]),
+        ("fence", vec!["1 2 1", "=k", ready, "nobody"]),
+        ("fence", vec![""]),
         ("claim", vec!["10", "9999", "1000"]),
         ("claim", vec!["10", "0", "60000"]),
         ("retry", vec![pending, "1", "1 1 3", "0"]),
@@ -137,7 +140,7 @@ async fn every_script_refuses_a_key_of_another_type_and_changes_nothing() {
 
 #[tokio::test]
 async fn every_script_refuses_another_layout_and_changes_nothing() {
-    for layout in ["2", "0", "", "1 ", "garbage"] {
+    for layout in ["3", "0", "", "1 ", "garbage"] {
         let fixture = Fixture::new().await;
         let placed = busy(&fixture).await;
         fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", layout]);
@@ -152,7 +155,7 @@ async fn every_script_refuses_another_layout_and_changes_nothing() {
 async fn every_call_of_the_library_says_when_the_layout_is_another() {
     let fixture = Fixture::new().await;
     let placed = busy(&fixture).await;
-    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "2"]);
+    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "3"]);
     let before = fixture.dump();
     let queue = &fixture.queue;
     let ids = [placed.ready];
@@ -177,7 +180,7 @@ async fn every_call_of_the_library_says_when_the_layout_is_another() {
         placed.held.ack().await.unwrap_err(),
     ];
     for error in errors {
-        assert!(matches!(error, redeliver::Error::Layout { known: 1 }), "{error}");
+        assert!(matches!(error, redeliver::Error::Layout { known: 2 }), "{error}");
     }
     assert!(fixture.dump() == before);
 }

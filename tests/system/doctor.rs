@@ -195,7 +195,7 @@ async fn each_trouble_of_a_queue_is_told() {
     let repaired = all.queue.repair(|_| {}).await.unwrap();
     assert_eq!(repaired.mended[&Damage::Ghost], 1);
     tells(&url, &args, ("queue", "warn", "went from outside")).await;
-    all.redis::<()>(&["HSET", &all.key("meta"), "layout", "2"]);
+    all.redis::<()>(&["HSET", &all.key("meta"), "layout", "3"]);
     tells(&url, &[], ("queue", "fail", "layout")).await;
     all.redis::<()>(&["DEL", &all.key("meta")]);
     all.redis::<()>(&["SET", &all.key("meta"), "damage"]);

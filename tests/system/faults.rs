@@ -126,10 +126,10 @@ async fn a_newer_layout_is_refused_and_left_alone() {
     let server = TestServer::start(&[]);
     let fixture = Fixture::on(&server, Policy::default()).await;
     fixture.push("x").await;
-    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "2"]);
+    fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "3"]);
     let before = fixture.dump();
     let refused = fixture.queue.push(Raw::from("y")).await.unwrap_err();
-    assert!(matches!(refused, Error::Layout { known: 1 }), "{refused}");
+    assert!(matches!(refused, Error::Layout { known: 2 }), "{refused}");
     assert!(fixture.queue.claim(1).await.is_err());
     assert!(fixture.queue.redeliver(1).await.is_err());
     assert_eq!(fixture.dump(), before);

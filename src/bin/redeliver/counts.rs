@@ -86,12 +86,13 @@ pub(crate) fn in_full(counts: &Counts) -> String {
 }
 
 /// The order of a message's life.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "ready",
     "scheduled",
     "pending",
     "dead",
     "messages",
+    "partitions",
     "paused",
     "max_ready",
     "max_bytes",

@@ -1,6 +1,6 @@
 //! A walk through all messages of one state, page by page, while the queue is at work.
 
-use redeliver::{MessageId, Queue, Raw, Result, Snapshot, State};
+use redeliver::{MessageId, PARTITION_STRIDE, Queue, Raw, Result, Snapshot, State};
 
 /// Messages of one call.
 const PAGE: u32 = 1_000;
@@ -30,12 +30,17 @@ impl<'a> Walk<'a> {
     /// message of the page before; where it does not, the walk goes back, and nothing is left out.
     pub(crate) async fn page(&mut self) -> Result<Option<Vec<Snapshot>>> {
         while let Some(next) = self.next {
+            // Each partition has an order of its own.
+            if next.is_multiple_of(PARTITION_STRIDE) {
+                self.last = None;
+            }
             let start = next.saturating_sub(self.last.map_or(0, |_| 1));
             let page = self.queue.peek(self.state, start, PAGE).await?;
             let first = page.messages.first().and_then(place);
             let has_moved = self.last.is_some() && (first.is_none() || first > self.last);
-            if has_moved && start > 0 {
-                self.next = Some(start.saturating_sub(PAGE.into()));
+            if has_moved && !start.is_multiple_of(PARTITION_STRIDE) {
+                let begin = start - start % PARTITION_STRIDE;
+                self.next = Some(start.saturating_sub(PAGE.into()).max(begin));
                 continue;
             }
             let mut messages = page.messages;

@@ -36,7 +36,7 @@ pub(crate) enum QueueCommand {
     /// Removes a queue with everything in it.
     #[command(after_help = "Example:\n  redeliver queue rm emails --yes")]
     Rm(DestroyArgs),
-    /// Sets the caps from which on pushes are refused; 0 lifts a cap.
+    /// Sets the caps from which on pushes are refused, 0 lifting one, and the number of partitions.
     #[command(after_help = set::EXAMPLES)]
     Set(SetArgs),
 }

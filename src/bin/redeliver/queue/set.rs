@@ -1,12 +1,13 @@
-//! `queue set`: the caps of a queue.
+//! `queue set`: the caps of a queue, and how many partitions it has.
 
 use anyhow::Result;
 use clap::Args;
-use redeliver::{Limits, QueueName};
+use redeliver::{Limits, MAX_PARTITIONS, QueueName};
 use serde_json::json;
 
 use crate::args::Global;
 use crate::exit_code::Exit;
+use crate::output::many;
 use crate::server::Session;
 
 /// How it is used, for the end of its help.
@@ -14,7 +15,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   redeliver queue set emails --max-ready 100000
   redeliver queue set emails --max-bytes 2GiB
-  redeliver queue set emails --max-ready 0 --max-bytes 0";
+  redeliver queue set emails --max-ready 0 --max-bytes 0
+  redeliver queue set emails --partitions 4";
 
 /// What is set; what is not given stays as it is.
 #[derive(Debug, Args)]
@@ -22,26 +24,45 @@ pub(crate) struct SetArgs {
     /// The queue's name.
     queue: QueueName,
     /// Refuses pushes to ready beyond this many messages; delayed ones are taken.
-    #[arg(long, value_name = "N", required_unless_present = "max_bytes")]
+    #[arg(long, value_name = "N", required_unless_present_any = ["max_bytes", "partitions"])]
     max_ready: Option<u64>,
     /// Refuses every new message while all records take this much memory, as the server estimates
     /// it: bytes, or a number with kB, MB, GB, KiB, MiB or GiB.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_bytes: Option<u64>,
+    /// Spreads the queue over this many partitions, 1 to 64. With fewer than before, those beyond
+    /// take no more pushes and are served until they are empty.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_PARTITIONS.into()))]
+    partitions: Option<u32>,
 }
 
 pub(crate) async fn run(global: &Global, args: &SetArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
     let limits = Limits { max_ready: args.max_ready, max_bytes: args.max_bytes };
-    let held = session.queue(&args.queue)?.limit(limits).await?;
+    let queue = session.queue(&args.queue)?;
+    let parts = match args.partitions {
+        Some(count) => queue.set_partitions(count).await?,
+        None => queue.partitions().await?,
+    };
+    let held = queue.limit(limits).await?;
     let [max_ready, max_bytes] =
         [held.max_ready, held.max_bytes].map(|cap| cap.filter(|cap| *cap > 0));
-    let json =
-        json!({"queue": args.queue.as_str(), "max_ready": max_ready, "max_bytes": max_bytes});
+    let json = json!({
+        "queue": args.queue.as_str(),
+        "max_ready": max_ready,
+        "max_bytes": max_bytes,
+        "partitions": parts.count,
+        "draining": parts.draining,
+    });
     session.out.one(&json, || {
         let told = |cap: Option<u64>| cap.map_or_else(|| "none".to_owned(), |cap| cap.to_string());
         let (ready, bytes) = (told(max_ready), told(max_bytes));
-        format!("{}: max ready {ready}, max bytes {bytes}", args.queue)
+        let caps = format!("{}: max ready {ready}, max bytes {bytes}", args.queue);
+        let count = many(parts.count.into(), "partition");
+        match parts.draining.len() {
+            0 => format!("{caps}, {count}"),
+            draining => format!("{caps}, {count}, {draining} more to drain"),
+        }
     })?;
     Ok(Exit::Ok)
 }

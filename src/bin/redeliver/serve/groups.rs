@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use redeliver::{MessageId, Queue, Raw, Snapshot, State};
+use redeliver::{MessageId, PARTITION_STRIDE, Queue, Raw, Snapshot, State};
 use serde::Serialize;
 
 /// Letters of one page; records of at most 2 MiB come with it.
@@ -57,21 +57,29 @@ impl Group {
 
 /// Looks at the newest dead letters, as many as a bounded look allows.
 pub(super) async fn look(queue: &Queue<Raw>) -> redeliver::Result<Groups> {
-    let dead = queue.counts().await?.dead;
+    let partitions = queue.counts_by_partition().await;
+    let partitions = partitions.into_iter().collect::<redeliver::Result<Vec<_>>>()?;
+    let dead = partitions.iter().map(|counts| counts.dead).sum();
+    let pages = MAX_PAGES.div_ceil(u32::try_from(partitions.len()).unwrap_or(MAX_PAGES));
     let mut groups: HashMap<String, Group> = HashMap::new();
-    let mut start = dead.saturating_sub(u64::from(PAGE * MAX_PAGES));
     let mut looked = 0;
-    for _ in 0..MAX_PAGES {
-        let page = queue.peek(State::Dead, start, PAGE).await?;
-        for letter in &page.messages {
-            looked += 1;
-            let error = letter.error_group();
-            let group = groups.entry(error.clone()).or_insert_with(|| Group::new(error, letter));
-            group.add(letter);
-        }
-        match page.next {
-            Some(next) => start = next,
-            None => break,
+    // The newest of each partition.
+    for (number, counts) in (0..).zip(&partitions) {
+        let begin: u64 = number * PARTITION_STRIDE;
+        let mut start = begin + counts.dead.saturating_sub(u64::from(PAGE * pages));
+        for _ in 0..pages {
+            let page = queue.peek(State::Dead, start, PAGE).await?;
+            for letter in page.messages.iter().filter(|_| start < begin + PARTITION_STRIDE) {
+                looked += 1;
+                let error = letter.error_group();
+                let group =
+                    groups.entry(error.clone()).or_insert_with(|| Group::new(error, letter));
+                group.add(letter);
+            }
+            match page.next {
+                Some(next) if next < begin + PARTITION_STRIDE => start = next,
+                _ => break,
+            }
         }
     }
     let mut groups: Vec<_> = groups.into_values().collect();

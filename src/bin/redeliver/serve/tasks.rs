@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redeliver::{MessageId, Queue, Raw, State};
+use redeliver::{MessageId, PARTITION_STRIDE, Queue, Raw, State};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -184,11 +184,14 @@ impl Purge {
             let ids: Vec<MessageId> = theirs.map(|it| it.id).collect();
             let done = self.queue.dead().purge(&ids).await?;
             self.note(done, looked);
-            match page.next {
+            start = match page.next {
+                None => return Ok(()),
+                // The next partition; the rest of this one has died too late.
+                Some(next) if looked == 0 => next.next_multiple_of(PARTITION_STRIDE),
+                Some(next) if next.is_multiple_of(PARTITION_STRIDE) => next,
                 // What was taken out lets the rest move up.
-                Some(next) if looked > 0 => start = next.saturating_sub(done),
-                _ => return Ok(()),
-            }
+                Some(next) => next.saturating_sub(done),
+            };
         }
     }
 

@@ -1,0 +1,55 @@
+//! A task for each partition that has to be served, whatever their number becomes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::news::SERVE_EVERY;
+use crate::shared::Shared;
+
+/// Runs one task for each served partition until told to stop, and waits for all of them. A partition
+/// that is drained loses its task, and a new one gets one within 5 s.
+pub(crate) async fn serve<F>(
+    shared: &Shared,
+    stop: CancellationToken,
+    start: impl Fn(u32, CancellationToken) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    let mut running: BTreeMap<u32, CancellationToken> = BTreeMap::new();
+    let mut news = shared.news.changed.subscribe();
+    // Nothing need be looked up to begin with what is known.
+    let mut served: Vec<u32> = (0..shared.news.known().routing.count).collect();
+    let mut wait = Duration::ZERO;
+    loop {
+        for number in &served {
+            running.entry(*number).or_insert_with(|| {
+                let token = stop.child_token();
+                tasks.spawn(start(*number, token.clone()));
+                token
+            });
+        }
+        let drained: Vec<u32> =
+            running.keys().filter(|number| !served.contains(number)).copied().collect();
+        for token in drained.iter().filter_map(|number| running.remove(number)) {
+            token.cancel();
+        }
+        while tasks.try_join_next().is_some() {}
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = news.changed() => {}
+            () = sleep(wait) => {}
+        }
+        wait = SERVE_EVERY;
+        match stop.run_until_cancelled(shared.served()).await {
+            Some(now) => served = now,
+            None => break,
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
