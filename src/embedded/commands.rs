@@ -133,16 +133,11 @@ pub(super) fn arity(name: &str) -> Fault {
 fn unknown(words: &[&[u8]]) -> Fault {
     const SHOWN: usize = 128;
     let show = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(SHOWN)]).into_owned();
-    let mut told = format!("ERR unknown command '{}', with args beginning with: ", show(words[0]));
-    for word in &words[1..] {
-        if told.len() > SHOWN {
-            break;
-        }
-        told += "'";
-        told += &show(word);
-        told += "' ";
-    }
-    told.into()
+    let told = format!("ERR unknown command '{}', with args beginning with: ", show(words[0]));
+    let add = |told: String, word: &&[u8]| {
+        if told.len() > SHOWN { told } else { format!("{told}'{}' ", show(word)) }
+    };
+    words[1..].iter().fold(told, add).into()
 }
 
 #[cfg(test)]

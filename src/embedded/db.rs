@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::commands::{self, Command, DENY_OOM, NO_SCRIPT, Run, TABLE, WRITE};
 use super::journal::Journal;
-use super::keyspace::{Keyspace, List};
+use super::keyspace::{Keyspace, Kind, List};
 use super::options::Options;
 use super::reply::{Blob, Fault, Outcome, Reply, SYNTAX};
 
@@ -110,6 +110,10 @@ impl Db {
             frozen: None,
             changed: false,
         }
+    }
+
+    pub(super) fn read<K: Kind>(&self, key: &[u8]) -> Result<Option<&K>, Fault> {
+        self.keyspace.read(key)
     }
 
     pub(super) fn now(&self) -> u64 {

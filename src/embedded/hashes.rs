@@ -5,12 +5,8 @@ use super::db::{Db, cursor, int, page, page_size};
 use super::keyspace::{self, Hash};
 use super::reply::{Blob, Fault, Outcome, Reply};
 
-fn read<'a>(db: &'a Db, key: &[u8]) -> Result<Option<&'a Hash>, Fault> {
-    db.keyspace.read(key)
-}
-
 fn field<'a>(db: &'a Db, words: &[&[u8]]) -> Result<Option<&'a Blob>, Fault> {
-    Ok(read(db, words[0])?.and_then(|hash| hash.fields.get(words[1])))
+    Ok(db.read::<Hash>(words[0])?.and_then(|hash| hash.fields.get(words[1])))
 }
 
 pub(super) fn set(db: &mut Db, words: &[&[u8]]) -> Outcome {
@@ -37,13 +33,13 @@ pub(super) fn get(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn get_many(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let hash = read(db, words[0])?;
+    let hash = db.read::<Hash>(words[0])?;
     let found = |field: &&[u8]| Reply::found(hash.and_then(|hash| hash.fields.get(*field)));
     Ok(Reply::Array(words[1..].iter().map(found).collect()))
 }
 
 pub(super) fn get_all(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let fields = read(db, words[0])?.map_or_else(Vec::new, |hash| {
+    let fields = db.read::<Hash>(words[0])?.map_or_else(Vec::new, |hash| {
         let pairs = hash.fields.iter().flat_map(|(field, value)| [field, value]);
         pairs.cloned().map(Reply::Bulk).collect()
     });
@@ -51,7 +47,8 @@ pub(super) fn get_all(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn keys(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let keys = read(db, words[0])?
+    let keys = db
+        .read::<Hash>(words[0])?
         .map_or_else(Vec::new, |hash| hash.fields.keys().cloned().map(Reply::Bulk).collect());
     Ok(Reply::Array(keys))
 }
@@ -64,7 +61,7 @@ pub(super) fn del(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn len(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    Ok(Reply::count(read(db, words[0])?.map_or(0, |hash| hash.fields.len())))
+    Ok(Reply::count(db.read::<Hash>(words[0])?.map_or(0, |hash| hash.fields.len())))
 }
 
 pub(super) fn exists(db: &mut Db, words: &[&[u8]]) -> Outcome {
@@ -83,7 +80,7 @@ pub(super) fn incr_by(db: &mut Db, words: &[&[u8]]) -> Outcome {
 
 pub(super) fn scan(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let from = cursor(words[1])?;
-    let Some(hash) = read(db, words[0])? else { return Ok(page(0, Vec::new())) };
+    let Some(hash) = db.read::<Hash>(words[0])? else { return Ok(page(0, Vec::new())) };
     let count = page_size(&words[2..])?;
     let (next, entries) = keyspace::scan(&hash.fields, from, count, db.options.whole_hash);
     let pairs = entries.flat_map(|(field, value)| [field, value]).cloned().map(Reply::Bulk);

@@ -43,7 +43,7 @@ pub(super) fn config(db: &mut Db, words: &[&[u8]]) -> Outcome {
         [what, names @ ..] if is(what, "get") && !names.is_empty() => {
             let wanted: Vec<_> = names.iter().map(|name| text(name)).collect();
             let asked = |name: &&str| wanted.iter().any(|wanted| wanted == name || wanted == "*");
-            let pairs = NAMES.into_iter().filter(asked).flat_map(|name| {
+            let pairs = NAMES.split(' ').filter(asked).flat_map(|name| {
                 let value = db.options.get(name).unwrap_or_default();
                 [name.to_owned(), value].map(|part| Reply::bulk(part.as_bytes()))
             });
@@ -55,7 +55,7 @@ pub(super) fn config(db: &mut Db, words: &[&[u8]]) -> Outcome {
                 let refused = || -> Fault {
                     format!("ERR CONFIG SET failed (possibly related to argument '{name}')").into()
                 };
-                if !CHANGEABLE.contains(&name.as_str()) {
+                if !CHANGEABLE.split(' ').any(|known| known == name) {
                     return Err(refused());
                 }
                 db.options.set(&name, &value).map_err(|_| refused())?;

@@ -4,10 +4,6 @@ use super::db::{Db, int, is, range as within, size};
 use super::keyspace::List;
 use super::reply::{Fault, Outcome, Reply, SYNTAX};
 
-fn read<'a>(db: &'a Db, key: &[u8]) -> Result<Option<&'a List>, Fault> {
-    db.keyspace.read(key)
-}
-
 pub(super) fn push(db: &mut Db, words: &[&[u8]], front: bool) -> Outcome {
     let key = words[0];
     let length = db.keyspace.edit(key, |list: &mut List| {
@@ -30,12 +26,12 @@ pub(super) fn pop(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn len(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    Ok(Reply::count(read(db, words[0])?.map_or(0, |list| list.items.len())))
+    Ok(Reply::count(db.read::<List>(words[0])?.map_or(0, |list| list.items.len())))
 }
 
 pub(super) fn range(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let (start, stop) = (int(words[1])?, int(words[2])?);
-    let items = read(db, words[0])?.map_or_else(Vec::new, |list| {
+    let items = db.read::<List>(words[0])?.map_or_else(Vec::new, |list| {
         let range = within(start, stop, list.items.len());
         list.items.range(range).cloned().map(Reply::Bulk).collect()
     });
@@ -43,7 +39,7 @@ pub(super) fn range(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn index(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let Some(list) = read(db, words[0])? else { return Ok(Reply::Nil) };
+    let Some(list) = db.read::<List>(words[0])? else { return Ok(Reply::Nil) };
     let at = int(words[1])?;
     let at = if at < 0 { at.saturating_add_unsigned(list.items.len() as u64) } else { at };
     Ok(Reply::found(usize::try_from(at).ok().and_then(|at| list.items.get(at))))
@@ -58,7 +54,7 @@ pub(super) fn pos(db: &mut Db, words: &[&[u8]]) -> Outcome {
         }
         _ => return Err(SYNTAX),
     };
-    let Some(list) = read(db, words[0])? else {
+    let Some(list) = db.read::<List>(words[0])? else {
         return Ok(if count.is_some() { Reply::Array(Vec::new()) } else { Reply::Nil });
     };
     let mut found = list.items.iter().enumerate().filter(|(_, item)| ***item == *words[1]);

@@ -43,10 +43,10 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::io::DuplexStream;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -197,7 +197,7 @@ async fn live(
         let core = Rc::clone(&core);
         spawn_local(async move {
             loop {
-                accept(listener.accept().await, &core).await;
+                accept(listener.accept().await.map(|(stream, _)| stream), &core).await;
             }
         });
     }
@@ -205,12 +205,8 @@ async fn live(
         let core = Rc::clone(&core);
         spawn_local(async move {
             loop {
-                let accepted = listener.accept().await;
-                let quick = |(stream, from): (tokio::net::TcpStream, _)| {
-                    stream.set_nodelay(true)?;
-                    Ok((stream, from))
-                };
-                accept(accepted.and_then(quick), &core).await;
+                let quick = |(stream, _): (TcpStream, _)| stream.set_nodelay(true).map(|()| stream);
+                accept(listener.accept().await.and_then(quick), &core).await;
             }
         });
     }
@@ -226,14 +222,9 @@ async fn live(
     core.sync().await;
 }
 
-async fn accept<S, A>(accepted: io::Result<(S, A)>, core: &Rc<Core>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + 'static,
-{
+async fn accept<S: AsyncRead + AsyncWrite + 'static>(accepted: io::Result<S>, core: &Rc<Core>) {
     match accepted {
-        Ok((stream, _)) => {
-            spawn_local(serve(stream, Rc::clone(core)));
-        }
+        Ok(stream) => drop(spawn_local(serve(stream, Rc::clone(core)))),
         // Too many open files, as a rule: it passes when others close theirs.
         Err(error) => {
             tracing::warn!(%error, "a client was not let in");

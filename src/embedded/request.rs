@@ -1,13 +1,13 @@
-//! Commands as they come in: arrays of strings, or one line of words.
+//! Commands as they come in: arrays of strings.
 
 use std::ops::Range;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// What the servers allow.
 const MAX_WORDS: usize = 1024 * 1024;
 const MAX_WORD: usize = 512 * 1024 * 1024;
-/// Of a header, or of a command that is typed by hand.
+/// Of a header.
 const MAX_LINE: usize = 64 * 1024;
 
 /// One command, whole.
@@ -30,11 +30,7 @@ impl Request {
     /// Takes the next command off the buffer; `None` as long as it is not whole.
     pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, &'static str> {
         loop {
-            while buffer.starts_with(b"\r\n") {
-                buffer.advance(2);
-            }
-            let parsed = if buffer.first() == Some(&b'*') { array(buffer) } else { line(buffer) };
-            let Some((words, end)) = parsed? else { return Ok(None) };
+            let Some((words, end)) = array(buffer)? else { return Ok(None) };
             let frame = buffer.split_to(end).freeze();
             if !words.is_empty() {
                 return Ok(Some(Self { frame, words }));
@@ -43,14 +39,12 @@ impl Request {
     }
 }
 
-type Parsed = Result<Option<(Vec<Range<usize>>, usize)>, &'static str>;
-
 /// The end of a line from here on, and where the next one begins.
 fn end_of_line(buffer: &[u8], start: usize) -> Result<Option<(usize, usize)>, &'static str> {
     let rest = &buffer[start..];
     match rest.iter().position(|byte| *byte == b'\n') {
         Some(at) => Ok(Some((start + at, start + at + 1))),
-        None if rest.len() > MAX_LINE => Err("ERR Protocol error: too big inline request"),
+        None if rest.len() > MAX_LINE => Err("ERR Protocol error: too big mbulk count string"),
         None => Ok(None),
     }
 }
@@ -59,7 +53,12 @@ fn number(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(line).ok()?.trim_end().parse().ok()
 }
 
-fn array(buffer: &[u8]) -> Parsed {
+fn array(buffer: &[u8]) -> Result<Option<(Vec<Range<usize>>, usize)>, &'static str> {
+    match buffer.first() {
+        None => return Ok(None),
+        Some(b'*') => {}
+        Some(_) => return Err("ERR Protocol error: commands come as arrays"),
+    }
     let Some((end, mut at)) = end_of_line(buffer, 1)? else { return Ok(None) };
     let count = number(&buffer[1..end]).filter(|count| *count <= MAX_WORDS);
     let count = count.ok_or("ERR Protocol error: invalid multibulk length")?;
@@ -82,19 +81,6 @@ fn array(buffer: &[u8]) -> Parsed {
     Ok(Some((words, at)))
 }
 
-fn line(buffer: &[u8]) -> Parsed {
-    let Some((end, next)) = end_of_line(buffer, 0)? else { return Ok(None) };
-    let mut words = Vec::new();
-    let mut at = 0;
-    for word in buffer[..end].split(u8::is_ascii_whitespace) {
-        if !word.is_empty() {
-            words.push(at..at + word.len());
-        }
-        at += word.len() + 1;
-    }
-    Ok(Some((words, next)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +93,13 @@ mod tests {
             assert!(Request::take(&mut buffer).unwrap().is_none(), "{cut}");
             assert_eq!(buffer.len(), cut, "nothing was taken");
         }
-        let mut buffer = BytesMut::from(&[&whole[..], b" PING  x\r\n*1"].concat()[..]);
+        let mut buffer =
+            BytesMut::from(&[&whole[..], b"*2\r\n$4\r\nPING\r\n$1\r\nx\r\n*1"].concat()[..]);
         let taken = Request::take(&mut buffer).unwrap().unwrap();
         assert_eq!(taken.words(), [&b"LLEN"[..], b"a\r\n"]);
         assert_eq!(Request::take(&mut buffer).unwrap().unwrap().words(), [&b"PING"[..], b"x"]);
         assert!(Request::take(&mut buffer).unwrap().is_none());
-        for wrong in ["*x\r\n", "*1\r\n+a\r\n", "*1\r\n$-1\r\n"] {
+        for wrong in ["*x\r\n", "PING\r\n", "*1\r\n+a\r\n", "*1\r\n$-1\r\n"] {
             assert!(Request::take(&mut BytesMut::from(wrong)).is_err(), "{wrong}");
         }
     }

@@ -158,11 +158,9 @@ impl Session {
     fn client(&mut self, words: &[&[u8]]) -> Outcome {
         match words {
             [what] if is(what, "id") => Ok(Reply::Int(self.id)),
-            [what] if is(what, "getname") => Ok(if self.name.is_empty() {
-                Reply::Nil
-            } else {
-                Reply::Bulk(Rc::clone(&self.name))
-            }),
+            [what] if is(what, "getname") => {
+                Ok(Reply::found(Some(&self.name).filter(|name| !name.is_empty())))
+            }
             [what, name] if is(what, "setname") => {
                 self.name = (*name).into();
                 Ok(Reply::OK)

@@ -5,10 +5,6 @@ use super::keyspace;
 use super::reply::{Blob, Fault, Outcome, Reply, SYNTAX, shown};
 use super::zset::{Bound, Zset};
 
-fn read<'a>(db: &'a Db, key: &[u8]) -> Result<Option<&'a Zset>, Fault> {
-    db.keyspace.read(key)
-}
-
 fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     text.parse::<f64>().ok().filter(|number| !number.is_nan())
@@ -60,21 +56,21 @@ pub(super) fn rem(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn card(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    Ok(Reply::count(read(db, words[0])?.map_or(0, |zset| zset.scores.len())))
+    Ok(Reply::count(db.read::<Zset>(words[0])?.map_or(0, |zset| zset.scores.len())))
 }
 
 pub(super) fn count(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let (min, max) = (bound(words[1])?, bound(words[2])?);
-    Ok(Reply::count(read(db, words[0])?.map_or(0, |zset| zset.ranks(min, max).len())))
+    Ok(Reply::count(db.read::<Zset>(words[0])?.map_or(0, |zset| zset.ranks(min, max).len())))
 }
 
 pub(super) fn score(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let score = read(db, words[0])?.and_then(|zset| zset.score(words[1]));
+    let score = db.read::<Zset>(words[0])?.and_then(|zset| zset.score(words[1]));
     Ok(score.map_or(Reply::Nil, Reply::Double))
 }
 
 pub(super) fn scores(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let zset = read(db, words[0])?;
+    let zset = db.read::<Zset>(words[0])?;
     let score = |member: &&[u8]| zset.and_then(|zset| zset.score(member));
     let scores = words[1..].iter().map(|member| score(member).map_or(Reply::Nil, Reply::Double));
     Ok(Reply::Array(scores.collect()))
@@ -119,7 +115,7 @@ impl Shape {
 
 pub(super) fn range(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let shape = Shape::read(&words[3..])?;
-    let zset = read(db, words[0]);
+    let zset = db.read::<Zset>(words[0]);
     let picked = if shape.by_score {
         let (min, max) = (bound(words[1])?, bound(words[2])?);
         zset?.map_or_else(Vec::new, |zset| pick(zset, zset.ranks(min, max), &shape))
@@ -147,7 +143,7 @@ fn pick(zset: &Zset, ranks: std::ops::Range<usize>, shape: &Shape) -> Vec<(Blob,
 
 pub(super) fn scan(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let from = cursor(words[1])?;
-    let Some(zset) = read(db, words[0])? else { return Ok(page(0, Vec::new())) };
+    let Some(zset) = db.read::<Zset>(words[0])? else { return Ok(page(0, Vec::new())) };
     let count = page_size(&words[2..])?;
     let (next, entries) = keyspace::scan(&zset.scores, from, count, db.options.whole_zset);
     let pairs = entries.flat_map(|(member, score)| {
