@@ -13,9 +13,7 @@ pub(super) fn push(db: &mut Db, words: &[&[u8]], front: bool) -> Outcome {
         list.items.len()
     })?;
     db.touch(true);
-    if let Some((key, _)) = db.waiting.get_key_value(key) {
-        db.pushed.push(key.clone());
-    }
+    db.pushed.extend(db.waiting.get_key_value(key).map(|(key, _)| key.clone()));
     Ok(Reply::count(length))
 }
 

@@ -53,7 +53,9 @@ fn number(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(line).ok()?.trim_end().parse().ok()
 }
 
-fn array(buffer: &[u8]) -> Result<Option<(Vec<Range<usize>>, usize)>, &'static str> {
+type Parsed = Result<Option<(Vec<Range<usize>>, usize)>, &'static str>;
+
+fn array(buffer: &[u8]) -> Parsed {
     match buffer.first() {
         None => return Ok(None),
         Some(b'*') => {}
