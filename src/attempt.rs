@@ -164,4 +164,17 @@ mod tests {
         }
         assert_eq!(line.history.len(), MAX_FAILURES);
     }
+
+    #[test]
+    fn a_line_is_filled_to_the_last_byte_of_its_bound() {
+        let older = (0..7).fold(AttemptLine::default(), |line, _| {
+            AttemptLine::parse(line.failed(30, 1_700_000_000_000, &"x".repeat(999)).as_bytes())
+        });
+        let longest = (0..=MAX_NEWEST).map(|size| {
+            let text = older.clone().failed(30, 1_700_000_000_000, &"x".repeat(size));
+            let whole = AttemptLine::parse(text.as_bytes()).history.len() == MAX_FAILURES;
+            if whole { text.len() } else { 0 }
+        });
+        assert_eq!(longest.max(), Some(MAX_LINE));
+    }
 }

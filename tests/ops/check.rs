@@ -43,6 +43,7 @@ async fn check_finds_nothing_in_a_healthy_queue_and_touches_nothing() {
     let report = fixture.queue.check(|looked_at| told = looked_at).await.unwrap();
     assert_eq!((report.looked_at, told), (9, 9));
     assert!(report.is_clean() && report.damage.is_empty());
+    assert_eq!((report.counts.pushed, report.counts.messages), (4, 4));
     assert!(fixture.dump() == before);
 }
 

@@ -85,6 +85,7 @@ async fn limit_on_ready_takes_the_delayed_and_answers_duplicates() {
     let keyed = || Message::new(Raw::from("a")).key("k");
     let first = fixture.queue.push(keyed()).await.unwrap().id();
     fixture.queue.limit(ready(1)).await.unwrap();
+    refused(&fixture).await;
     let again = fixture.queue.push(keyed()).await.unwrap();
     assert_eq!(again, Pushed::Duplicate { id: first, state: State::Ready });
     let same_id = fixture.queue.push(Message::new(Raw::from("a")).id(first)).await.unwrap();

@@ -64,6 +64,20 @@ async fn peek_stops_at_its_byte_budget_and_always_shows_one() {
 }
 
 #[tokio::test]
+async fn peek_takes_a_ghost_for_no_bytes_and_shows_none_behind_its_budget() {
+    let fixture = Fixture::new().await;
+    let payloads = (0..16).map(|_| Raw(vec![b'x'; 97]));
+    fixture.queue.push_all(payloads).await.unwrap();
+    fixture.redis::<()>(&["RPUSH", &fixture.key("ready"), "ghost"]);
+    fixture.queue.push(Raw(vec![b'x'; 97])).await.unwrap();
+    // The ghost is the first of the second sixteen.
+    for (start, bytes, shown) in [("0", "150", 1), ("0", "1600", 16), ("16", "100", 2)] {
+        let page: Vec<redis::Value> = fixture.call("peek", &["ready", start, "1000", bytes]);
+        assert_eq!(page.len(), 1 + 4 * shown, "{bytes} from {start}");
+    }
+}
+
+#[tokio::test]
 async fn peek_shows_a_ghost_to_scripts_and_leaves_it_out_of_pages() {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;

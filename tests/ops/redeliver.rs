@@ -29,8 +29,13 @@ async fn overdue(fixture: &Fixture, count: usize) -> Vec<MessageId> {
 }
 
 fn set_due(fixture: &Fixture, id: MessageId, at_ms: u64) {
+    set_time(fixture, "scheduled", id, at_ms);
+}
+
+/// Wherever it may be by now.
+fn set_time(fixture: &Fixture, state: &str, id: MessageId, at_ms: u64) {
     let (at, id) = (at_ms.to_string(), id.to_string());
-    fixture.redis::<()>(&["ZADD", &fixture.key("scheduled"), &at, &id]);
+    fixture.redis::<()>(&["ZADD", &fixture.key(state), &at, &id]);
     fixture.redis::<()>(&["LREM", &fixture.key("ready"), "1", &id]);
 }
 
@@ -204,6 +209,31 @@ async fn redeliver_stops_reading_records_at_its_byte_budget() {
 }
 
 #[tokio::test]
+async fn redeliver_counts_each_record_once_and_stops_when_its_budget_is_spent_to_the_byte() {
+    let budget = 2 * 1024 * 1024;
+    // Records, bytes of the first and of each other one, and how many a call brings back.
+    let cases = [
+        (17, budget / 16, budget / 16, 16),
+        (17, budget / 16 - 1, budget / 16, 17),
+        (33, budget / 33, budget / 33, 33),
+    ];
+    for (count, first, other, reclaimed) in cases {
+        let fixture = Fixture::new().await;
+        let ids: Vec<_> = (0..count).map(|number| format!("{number:02}")).collect();
+        for id in &ids {
+            let size = if id == "00" { first } else { other };
+            let record = format!("0\n\n{}", "x".repeat(size - 3));
+            fixture.call::<redis::Value>("push", &[id, &record, "", "0"]);
+        }
+        fixture.call::<redis::Value>("claim", &["1000", "9000000", "1"]);
+        let pending = fixture.key("pending");
+        let overdue = ["ZADD", &pending].into_iter().chain(ids.iter().flat_map(|id| ["1", id]));
+        fixture.redis::<()>(&overdue.collect::<Vec<_>>());
+        assert_eq!(redeliver(&fixture, "1000", "p")[1], reclaimed, "{count} of {first}");
+    }
+}
+
+#[tokio::test]
 async fn redeliver_refuses_a_poller_without_a_proper_name() {
     let fixture = Fixture::new().await;
     fixture.every_state().await;
@@ -238,6 +268,24 @@ async fn redeliver_rings_the_bell_for_what_it_brings_back() {
         assert_eq!(fixture.len("bell"), 1, "{state}");
     }
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn redeliver_rings_for_one_due_and_one_overdue_whoever_watches_already() {
+    let fixture = Fixture::new().await;
+    let held = overdue(&fixture, 1).await[0];
+    let [due, next] = schedule(&fixture, 2, HOUR).await[..] else { panic!("two were scheduled") };
+    let rung = undisturbed(&fixture, next, |_| {
+        set_time(&fixture, "pending", held, 4_000_000_000_000);
+        set_due(&fixture, due, 4_000_000_000_000);
+        redeliver(&fixture, "10", "p");
+        fixture.silence();
+        set_time(&fixture, "pending", held, 1);
+        set_due(&fixture, due, 1);
+        assert_eq!(redeliver(&fixture, "10", "p")[..2], [1, 1]);
+        fixture.len("bell")
+    });
+    assert_eq!(rung, 1);
 }
 
 #[tokio::test]

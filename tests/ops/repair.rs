@@ -25,6 +25,11 @@ pub(crate) async fn mends(fixture: &Fixture, damage: &[(Damage, u64)]) -> Repair
     let repaired = fixture.queue.repair(|_| {}).await.unwrap();
     assert_eq!((&repaired.found.kinds, &repaired.mended), (&expected, &expected));
     assert!(repaired.is_clean(), "{repaired:?}");
+    let counts = fixture.counts().await;
+    assert_eq!(
+        (repaired.counts.pushed, repaired.counts.messages),
+        (counts.pushed, counts.messages)
+    );
     assert!(check(fixture).await.is_clean());
     let sound = fixture.dump();
     let again = fixture.queue.repair(|_| {}).await.unwrap();
