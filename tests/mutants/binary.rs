@@ -59,7 +59,8 @@ impl Binary {
     /// Puts a text of the same length in the place of a script's.
     pub(crate) fn put(&self, script: &str, text: &str) {
         assert_eq!(text.len(), source(script).len());
-        let mut file = OpenOptions::new().write(true).open(&self.path).unwrap();
+        // A child that was started just before its test was killed may still be on its way.
+        let mut file = unless_busy(|| OpenOptions::new().write(true).open(&self.path));
         for place in &self.places[script] {
             file.seek(SeekFrom::Start(*place)).unwrap();
             file.write_all(text.as_bytes()).unwrap();
@@ -75,7 +76,8 @@ impl Binary {
         // Failures are the rule here, and a trace of each costs more than most tests.
         command.env("RUST_BACKTRACE", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = spawn(&mut command);
+        // What was just written may still be open in a child that another thread is starting.
+        let mut child = unless_busy(|| command.spawn());
         let verdict = verdict(&lines_of(&mut child), Instant::now() + patience);
         child.kill().ok();
         let status = child.wait().unwrap();
@@ -114,14 +116,14 @@ fn verdict(lines: &Receiver<String>, until: Instant) -> Option<Verdict> {
     }
 }
 
-/// A file that was just written may still be open in a child that another thread is starting.
-fn spawn(command: &mut Command) -> Child {
+/// Waits until nobody writes or runs the file.
+fn unless_busy<T>(mut act: impl FnMut() -> std::io::Result<T>) -> T {
     loop {
-        match command.spawn() {
+        match act() {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            child => return child.unwrap(),
+            done => return done.unwrap(),
         }
     }
 }

@@ -10,7 +10,7 @@ use sha1_smol::Sha1;
 
 use crate::binary::Verdict;
 use crate::fixture::TestServer;
-use crate::judge::{Judge, ROUNDS, built};
+use crate::judge::{Judge, Judged, ROUNDS, built};
 use crate::operators::{Mutant, mutants};
 use crate::sources::{SOURCES, joined, source};
 use crate::survivors::{Survivors, survivors};
@@ -44,7 +44,7 @@ fn asked() -> Asked {
         "" => without,
         told => told.parse().expect("a number"),
     };
-    let (judges, rounds) = (number("JOBS", 2), number("ROUNDS", ROUNDS));
+    let (judges, rounds) = (number("JOBS", 2), number("ROUNDS", ROUNDS.len()));
     let (goes_on, book) = (!told("RESUME").is_empty(), "killed-mutants.txt");
     Asked { scripts, judges, rounds, goes_on, book }
 }
@@ -69,6 +69,14 @@ struct Tally {
     unexplained: usize,
 }
 
+/// What one round of tests was asked, and what it killed.
+#[derive(Default)]
+struct Round {
+    asked: usize,
+    killed: usize,
+    took: Duration,
+}
+
 struct Hunt {
     waiting: Mutex<VecDeque<Mutant>>,
     done: Mutex<Done>,
@@ -81,6 +89,7 @@ struct Hunt {
 #[derive(Default)]
 struct Done {
     tallies: BTreeMap<&'static str, Tally>,
+    rounds: BTreeMap<&'static str, Round>,
     faults: Vec<String>,
     judged: usize,
     told: Option<Instant>,
@@ -101,6 +110,15 @@ fn every_mutant_is_killed_or_has_a_reason_to_live() {
         say(fault);
     }
     say(&table(&done.tallies));
+    for name in ROUNDS {
+        if let Some(Round { asked, killed, took }) = done.rounds.get(name) {
+            say(&format!(
+                "tests {name}: killed {killed} of {asked} in {:.0} s",
+                took.as_secs_f64()
+            ));
+        }
+    }
+    say(&summary(&done.tallies));
     assert!(done.faults.is_empty(), "without a word in survivors.txt, or without a mutant");
 }
 
@@ -130,20 +148,29 @@ impl Hunt {
 
     fn work(&self, built: &[PathBuf], rounds: usize) {
         let mut judge = Judge::new(built, rounds);
-        let took = judge.measure();
-        say(&format!("everything takes {:.1} s without a mutant", took.as_secs_f64()));
+        let unchanged = judge.measure().took;
+        let took =
+            unchanged.iter().map(|(name, took)| format!("{name} {:.1} s", took.as_secs_f64()));
+        say(&format!("without a mutant: {}", took.collect::<Vec<_>>().join(", ")));
         loop {
             let Some(mutant) = self.waiting.lock().unwrap().pop_front() else { break };
-            let verdict = judge.of(&mutant);
+            let judged = judge.of(&mutant);
             let listed = self.survivors.contains_key(&(mutant.script, mutant.name.clone()));
-            self.note(&mutant, verdict, listed);
+            self.note(&mutant, judged, listed);
         }
     }
 
-    fn note(&self, mutant: &Mutant, verdict: Verdict, listed: bool) {
+    fn note(&self, mutant: &Mutant, judged: Judged, listed: bool) {
         let (script, name) = (mutant.script, &mutant.name);
         let mut done = self.done.lock().unwrap();
         done.judged += 1;
+        let (verdict, noticed) = (judged.verdict, judged.took.len());
+        for (at, (round, took)) in judged.took.into_iter().enumerate() {
+            let spent = done.rounds.entry(round).or_default();
+            spent.asked += 1;
+            spent.took += took;
+            spent.killed += usize::from(verdict != Verdict::Passed && at + 1 == noticed);
+        }
         let tally = done.tallies.get_mut(script).unwrap();
         let by = match verdict {
             Verdict::Passed => None,
@@ -239,6 +266,14 @@ fn table(tallies: &BTreeMap<&str, Tally>) -> String {
     }
     row("all", &all);
     rows.join("\n")
+}
+
+/// The last line: for a glance, and for other programs.
+fn summary(tallies: &BTreeMap<&str, Tally>) -> String {
+    let sum = |of: fn(&Tally) -> usize| tallies.values().map(of).sum::<usize>();
+    let (mutants, killed) = (sum(|tally| tally.mutants), sum(|tally| tally.killed));
+    let (listed, live) = (sum(|tally| tally.reasoned), sum(|tally| tally.unexplained));
+    format!("mutants {mutants}, killed {killed}, listed {listed}, live {live}")
 }
 
 fn say(line: &str) {

@@ -16,14 +16,20 @@ const WALKS: [(&str, &str); 3] = [
     // Nobody wants to know the shortest way to a failure.
     ("PROPTEST_MAX_SHRINK_ITERS", "1"),
 ];
+/// The prelude has no tests of its own: these of verbs notice most of its mutants.
+const OF_THE_PRELUDE: [&str; 5] = ["push::", "claim::", "redeliver::", "retry::", "redrive::"];
 /// Quick tests of many verbs.
-const NEIGHBOURS: [&str; 3] = ["ghosts::", "crossed_keys::", "limit::"];
+const NEIGHBOURS: [&str; 5] = ["ghosts::", "crossed_keys::", "limit::", "receipts::", "check::"];
 /// Tests of every verb on hundreds of queues: more than half of the time of all tests of verbs.
 const SLOW: &str = "unreadable::no_script";
+/// What such a test asks of every verb after its call: a mutant of these may show after any call.
+const ASKED_AFTER_ALL: [&str; 4] = ["prelude", "check", "counts", "repair"];
+/// Tests of verbs wait for their servers more than they compute.
+const THREADS: &str = "--test-threads=6";
 /// What hangs has had so many times as long as everything took without a mutant.
 const PATIENCE: u32 = 5;
 /// The machine may have other things to do.
-const LEAST_PATIENCE: Duration = Duration::from_secs(120);
+const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 /// The text that walks of their own cut short, if it is there.
 const BUDGET: &str = "2 * 1024 * 1024";
 
@@ -38,8 +44,29 @@ pub(crate) struct Judge {
     _folder: TempDir,
 }
 
-/// All rounds that there are.
-pub(crate) const ROUNDS: usize = 6;
+/// All rounds that there are, the cheapest first.
+pub(crate) const ROUNDS: [&str; 6] = [
+    "of its verb",
+    "of neighbours",
+    "walks",
+    "walks on a short budget",
+    "of all verbs",
+    "damaged data",
+];
+
+/// Tests that are asked together.
+struct Round<'a> {
+    name: &'static str,
+    binary: &'a Binary,
+    tests: Vec<&'a str>,
+    env: Vec<(&'a str, &'a str)>,
+}
+
+/// What the tests say, and how long each round of them took, up to the one that noticed.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) took: Vec<(&'static str, Duration)>,
+}
 
 pub(crate) fn built() -> Vec<PathBuf> {
     build(&["ops", "model"])
@@ -54,37 +81,55 @@ impl Judge {
     }
 
     /// Everything has to pass on the scripts as they are; how long that takes is what a mutant gets.
-    pub(crate) fn measure(&mut self) -> Duration {
+    pub(crate) fn measure(&mut self) -> Judged {
         let (script, text) = SOURCES[0];
         let unchanged = Mutant { script, name: String::new(), text: text.to_owned() };
-        let begun = Instant::now();
-        assert_eq!(self.of(&unchanged), Verdict::Passed, "without a mutant");
-        let took = begun.elapsed();
+        let judged = self.of(&unchanged);
+        assert_eq!(judged.verdict, Verdict::Passed, "without a mutant");
+        let took: Duration = judged.took.iter().map(|(_, took)| *took).sum();
         self.patience = (took * PATIENCE).max(LEAST_PATIENCE);
-        took
+        judged
     }
 
-    pub(crate) fn of(&self, mutant: &Mutant) -> Verdict {
+    pub(crate) fn of(&self, mutant: &Mutant) -> Judged {
         let Mutant { script, text, .. } = mutant;
         self.put(script, text);
         let (own, bounds) = (format!("{script}::"), format!("{script}_bounds::"));
-        let has_own = *script != "prelude";
-        let budget = !has_own || text.contains(BUDGET);
-        let ops = |args: &[&str]| self.ops.test(args, &[], self.patience);
-        let walks = |args: &[&str]| self.model.test(args, &WALKS, self.patience);
-        let rounds: [(bool, &dyn Fn() -> Verdict); ROUNDS] = [
-            (has_own, &|| ops(&[&own, &bounds])),
-            (true, &|| ops(&NEIGHBOURS)),
-            (true, &|| walks(&["the_scripts_do_what_the_model_does", "bounds::"])),
-            (budget, &|| walks(&["redelivery_stops_at_its_budget_of_bytes"])),
-            (true, &|| ops(&["--skip", &own, "--skip", SLOW])),
-            (true, &|| ops(&[SLOW])),
-        ];
-        let rounds = rounds.iter().take(self.rounds);
-        let mut verdicts = rounds.filter(|(due, _)| *due).map(|(_, round)| round());
-        let verdict = verdicts.find(|verdict| *verdict != Verdict::Passed);
+        let mut judged = Judged { verdict: Verdict::Passed, took: Vec::new() };
+        for round in self.rounds(mutant, &own, &bounds) {
+            let begun = Instant::now();
+            judged.verdict = round.binary.test(&round.tests, &round.env, self.patience);
+            judged.took.push((round.name, begun.elapsed()));
+            if judged.verdict != Verdict::Passed {
+                break;
+            }
+        }
         self.put(script, source(script));
-        verdict.unwrap_or(Verdict::Passed)
+        judged
+    }
+
+    fn rounds<'a>(&'a self, mutant: &Mutant, own: &'a str, bounds: &'a str) -> Vec<Round<'a>> {
+        let script = mutant.script;
+        let is_prelude = script == "prelude";
+        let calls = if ASKED_AFTER_ALL.contains(&script) { "" } else { script };
+        let ops = |tests: &[&'a str]| {
+            (&self.ops, [tests, &[THREADS]].concat(), vec![("REDELIVER_CALLS_OF", calls)])
+        };
+        let walks = |tests: &[&'a str]| (&self.model, tests.to_vec(), WALKS.to_vec());
+        let of_its_verb = [own, bounds];
+        let rounds = [
+            ops(if is_prelude { &OF_THE_PRELUDE } else { &of_its_verb }),
+            ops(&NEIGHBOURS),
+            walks(&["the_scripts_do_what_the_model_does", "bounds::"]),
+            walks(&["redelivery_stops_at_its_budget_of_bytes"]),
+            ops(&["--skip", own, "--skip", SLOW]),
+            ops(&[SLOW]),
+        ];
+        let has_budget = is_prelude || mutant.text.contains(BUDGET);
+        let rounds = ROUNDS.into_iter().zip(rounds).take(self.rounds);
+        let due = rounds.filter(|(name, _)| has_budget || *name != ROUNDS[3]);
+        let round = |(name, (binary, tests, env))| Round { name, binary, tests, env };
+        due.map(round).collect()
     }
 
     fn put(&self, script: &str, text: &str) {

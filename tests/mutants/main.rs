@@ -40,12 +40,12 @@ fn a_mutant_is_killed_by_whatever_notices_it() {
             "the_scripts_do_what_the_model_does",
         ),
     ];
-    let judge = judge::Judge::new(&judge::built(), judge::ROUNDS);
+    let judge = judge::Judge::new(&judge::built(), judge::ROUNDS.len());
     for (script, name, killer) in sample {
         let mutants = operators::mutants(script, sources::source(script));
         let mutant = mutants.into_iter().find(|mutant| mutant.name == name);
         let mutant = mutant.unwrap_or_else(|| panic!("{script} has no mutant {name}"));
-        let verdict = judge.of(&mutant);
+        let verdict = judge.of(&mutant).verdict;
         let binary::Verdict::Failed(test) = verdict else { panic!("{script} {name}: {verdict:?}") };
         assert!(test.starts_with(killer), "{script} {name}: {test}");
     }
