@@ -173,6 +173,12 @@ mod tests {
         assert!(matches!(class("WRONGTYPE"), Fault::Refused { .. }));
         assert!(matches!(class("NOPERM"), Fault::Forbidden { .. }));
         assert!(matches!(class("CROSSSLOT"), Fault::Refused { .. }));
+        assert_eq!(class("LAYOUT"), Fault::Layout);
+        let clients = Fault::of_code("ERR", "max number of clients reached".to_owned());
+        assert!(matches!(clients, Fault::Unavailable { resolve: true, .. }));
+        assert!(matches!(class("ERR"), Fault::Refused { .. }));
+        let garbled = RedisError::from((ErrorKind::Parse, "what the server may have done"));
+        assert!(matches!(Fault::of(&garbled), Fault::Ambiguous { timeout: false, .. }));
     }
 
     #[test]

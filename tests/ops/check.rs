@@ -1,4 +1,6 @@
-use redeliver::{Damage, MessageId, Policy};
+use std::time::Duration;
+
+use redeliver::{Damage, Message, MessageId, Policy, Raw};
 
 use crate::fixture::{Fixture, TestServer};
 
@@ -187,6 +189,15 @@ async fn check_tells_a_small_key_of_any_length_at_once() {
     fixture.redis::<()>(&command);
     let (next, seen, findings) = check(&fixture, "pending", "0", "1");
     assert_eq!((next.as_str(), seen, findings.len()), ("0", 9000, 18_000));
+}
+
+#[tokio::test]
+async fn check_places_each_of_more_ids_than_one_command_names() {
+    let server = TestServer::start(&["--hash-max-listpack-entries", "20000"]);
+    let fixture = Fixture::on(&server, Policy::default()).await;
+    let later = (0..2100).map(|_| Message::new(Raw::from("")).delay(Duration::from_secs(60)));
+    fixture.queue.push_all(later).await.unwrap();
+    assert_eq!(check(&fixture, "messages", "0", "1"), end(2100, &[]));
 }
 
 #[tokio::test]

@@ -209,6 +209,21 @@ async fn a_rate_is_never_exceeded() {
 }
 
 #[tokio::test]
+async fn a_rate_gives_nothing_in_advance() {
+    let fixture = Fixture::new().await;
+    fixture.fill_dead(20).await;
+    let begun = std::time::Instant::now();
+    let redrive = fixture.queue.dead().start_redrive(RedrivePlan { rate: 1, ..all() }).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    let look = |task: &RedriveTask| {
+        assert!(task.redriven <= begun.elapsed().as_secs(), "{task:?}");
+        stop.take();
+    };
+    redrive.unwrap().run(stopped, look).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_redrive_is_paused_resumed_and_cancelled_from_elsewhere() {
     let fixture = Fixture::new().await;
     let other = fixture.other().await;
@@ -222,6 +237,7 @@ async fn a_redrive_is_paused_resumed_and_cancelled_from_elsewhere() {
     let paused = other.dead().pause_redrive().await.unwrap();
     let left = run.await.unwrap().unwrap();
     assert_eq!((left.state, left.redriven), (RedriveState::Paused, paused.redriven));
+    assert_eq!(left.left + left.redriven, 300);
     assert_eq!(fixture.counts().await.redriven, paused.redriven);
     assert!(other.dead().pause_redrive().await.is_err());
     let resumed = other.dead().resume_redrive().await.unwrap();
