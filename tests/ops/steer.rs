@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use redeliver::{
-    Error, Message, Raw, RedriveFilter, RedrivePlan, RedriveState, RedriveTask, Redriver,
+    Error, Message, Raw, RedriveFilter, RedrivePlan, RedriveState, RedriveTask, Redriver, Settled,
 };
 
 use crate::fixture::{Fixture, SECOND};
@@ -180,6 +180,29 @@ async fn a_canary_stops_on_failing_handlers_and_goes_on_with_good_ones() {
     let task = driven(&fixture, plan).await;
     assert_eq!((task.state, task.redriven, task.good), (RedriveState::Done, 60, 7));
     good.abort();
+    fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn a_canary_is_judged_when_all_of_it_is_settled_and_not_before() {
+    let fixture = Fixture::new().await;
+    fixture.fill_dead(20).await;
+    let plan = RedrivePlan { canary: 7, ..all() };
+    let redrive = fixture.queue.dead().start_redrive(plan).await.unwrap();
+    let (telling, mut told) = tokio::sync::watch::channel(redrive.task().clone());
+    let tell = move |task: &RedriveTask| drop(telling.send_replace(task.clone()));
+    let run = tokio::spawn(redrive.run(std::future::pending::<()>(), tell));
+    told.wait_for(|task| task.redriven == 7).await.unwrap();
+    let mut held = fixture.queue.claim(7).await.unwrap();
+    let last = held.pop().unwrap();
+    for delivery in held {
+        assert_eq!(delivery.bury("again").await.unwrap(), Settled::Done);
+    }
+    let task = told.wait_for(|task| task.failed == 6).await.unwrap().clone();
+    assert_eq!((task.state, task.redriven), (RedriveState::Canary, 7));
+    assert_eq!(last.ack().await.unwrap(), Settled::Done);
+    let task = run.await.unwrap().unwrap();
+    assert_eq!((task.state, task.redriven, task.good), (RedriveState::Stopped, 7, 1));
     fixture.assert_law().await;
 }
 
