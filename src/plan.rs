@@ -134,3 +134,15 @@ impl RedriveFilter {
             && self.max_attempts.is_none_or(|max| attempts <= max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_alone_needs_no_look_at_each_message() {
+        let old = RedriveFilter { older_than: Some(Duration::from_secs(1)), ..Default::default() };
+        assert!(!old.is_selective());
+        assert!(RedriveFilter { kind: Some(String::new()), ..old }.is_selective());
+    }
+}

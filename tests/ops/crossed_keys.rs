@@ -48,6 +48,15 @@ async fn repair_makes_a_key_and_its_message_name_each_other() {
 }
 
 #[tokio::test]
+async fn a_message_takes_what_is_left_of_its_key_along() {
+    let fixture = Fixture::new().await;
+    keyed(&fixture, "k").await;
+    fixture.redis::<()>(&["HDEL", &fixture.key("keyed"), "=k"]);
+    let _settled = fixture.claim().await.ack().await.unwrap();
+    assert_eq!(fixture.len("keyed"), 0);
+}
+
+#[tokio::test]
 async fn repair_takes_a_lost_key_back_from_a_message_that_is_gone() {
     let fixture = Fixture::new().await;
     let id = keyed(&fixture, "k").await;

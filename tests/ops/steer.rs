@@ -330,10 +330,14 @@ async fn a_plan_out_of_bounds_is_refused_before_anything_is_sent() {
     ];
     for plan in plans {
         let refused = fixture.queue.dead().start_redrive(plan.clone()).await.unwrap_err();
-        assert!(refused.is_invalid(), "{plan:?}");
+        assert!(refused.is_invalid() && !refused.is_transient(), "{plan:?}");
     }
     assert!(fixture.dump().iter().all(Option::is_none));
     let dead = fixture.queue.dead();
     assert!(dead.redrive_task().await.unwrap().is_none());
     assert!(dead.pause_redrive().await.is_err() && dead.cancel_redrive().await.is_err());
+    let longest = RedriveFilter { error: Some("x".repeat(256)), ..RedriveFilter::default() };
+    let (rate, canary, max_failure_ratio, batch) = (1_000_000, 256, Some(1.0), 1000);
+    let plan = RedrivePlan { filter: longest, rate, canary, max_failure_ratio, batch };
+    assert!(dead.start_redrive(plan).await.is_ok());
 }
