@@ -135,7 +135,6 @@ impl Reply {
     pub(crate) fn bytes(self) -> Result<Vec<u8>> {
         match self.value {
             Value::BulkString(bytes) => Ok(bytes),
-            Value::SimpleString(text) => Ok(text.into_bytes()),
             _ => self.unknown(),
         }
     }
@@ -169,7 +168,6 @@ impl Reply {
     pub(crate) fn word<T: Copy>(self, words: &[(&str, T)]) -> Result<T> {
         let known = match &self.value {
             Value::BulkString(word) => words.iter().find(|(name, _)| name.as_bytes() == word),
-            Value::SimpleString(word) => words.iter().find(|(name, _)| name == word),
             _ => None,
         };
         known.map_or_else(|| self.unknown(), |(_, outcome)| Ok(*outcome))

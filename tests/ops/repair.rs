@@ -265,7 +265,8 @@ async fn repair_leaves_one_token_in_bell_and_alarm() {
     let (fixture, _placed) = placed().await;
     for keys in [&["bell"][..], &["alarm"], &["bell", "alarm"]] {
         for key in keys {
-            fixture.redis::<()>(&["RPUSH", &fixture.key(key), "1", "1", "1"]);
+            fixture.redis::<()>(&["DEL", &fixture.key(key)]);
+            fixture.redis::<()>(&["RPUSH", &fixture.key(key), "1", "1"]);
         }
         mends(&fixture, &[(Damage::Tokens, keys.len() as u64)]).await;
         assert!(keys.iter().all(|key| fixture.len(key) == 1));

@@ -80,6 +80,8 @@ fn settle(fixture: &Fixture, good: bool) -> tokio::task::JoinHandle<()> {
 async fn a_redrive_brings_back_what_was_dead_at_its_start_and_no_more() {
     let fixture = Fixture::new().await;
     fixture.fill_dead(95).await;
+    let all_of_them = fixture.queue.dead().count_matching(&RedriveFilter::default()).await;
+    assert_eq!(all_of_them.unwrap(), 95);
     let redrive = fixture.queue.dead().start_redrive(all()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2)).await;
     let late = fixture.push("late").await;
@@ -256,6 +258,7 @@ async fn a_redrive_is_paused_resumed_and_cancelled_from_elsewhere() {
     let run = tokio::spawn(redrive.run(std::future::pending::<()>(), |_| {}));
     let refused = other.dead().start_redrive(plan).await.unwrap_err();
     assert!(matches!(refused, Error::Redrive { action: "start", .. }), "{refused}");
+    assert!(refused.to_string().contains("running, its driver was heard of"), "{refused}");
     assert!(other.dead().resume_redrive().await.is_err(), "its driver lives");
     let paused = other.dead().pause_redrive().await.unwrap();
     let left = run.await.unwrap().unwrap();
