@@ -284,6 +284,7 @@ async fn an_orphan_is_taken_over_and_its_old_driver_moves_nothing_more() {
     let first = fixture.queue.dead().start_redrive(all()).await.unwrap();
     fixture.orphan_redrive().await;
     let second = fixture.queue.dead().resume_redrive().await.unwrap();
+    assert_ne!(first.task().driver, second.task().driver);
     let before = fixture.dump();
     let lost = first.run(std::future::pending::<()>(), |_| {}).await.unwrap();
     assert!(fixture.dump() == before, "the first driver moved something");
