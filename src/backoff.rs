@@ -214,6 +214,8 @@ mod tests {
         let draws: Vec<_> = (0..1_000).map(|seed| backoff.delay(1, seed).as_secs()).collect();
         assert!(draws.iter().all(|secs| *secs <= 100));
         assert!(draws.iter().any(|secs| *secs < 10) && draws.iter().any(|secs| *secs > 90));
+        let capped = backoff.cap(Duration::from_secs(100));
+        assert_ne!(capped.delay(1, u64::MAX), capped.delay(2, u64::MAX), "each failure draws anew");
     }
 
     #[test]

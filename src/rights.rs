@@ -109,3 +109,19 @@ impl fmt::Display for Role {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_call_scripts_and_a_reader_may_write_nothing() {
+        for role in Role::ALL {
+            let commands = role.commands();
+            let once: std::collections::BTreeSet<_> = commands.iter().collect();
+            assert_eq!(once.len(), commands.len(), "{role}");
+            let writes = commands.contains(&"hset");
+            assert_eq!((commands.contains(&"evalsha"), writes), (true, role != Role::ReadOnly));
+        }
+    }
+}

@@ -42,3 +42,15 @@ impl ServerScript {
         line.unwrap_or_default().trim_end_matches('.')
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_script_says_what_it_is_for() {
+        assert!(scripts().all(|script| script.purpose().len() > 10));
+        let ack = scripts().find(|script| script.name() == "ack").unwrap();
+        assert!(ack.text().contains(&format!("-- ack: {}.", ack.purpose())));
+    }
+}

@@ -210,6 +210,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_tells_host_and_port_and_no_password() {
+        let server = Server::open("redis://user:canary@127.0.0.1:7001/3").unwrap();
+        assert_eq!(server.address(), "127.0.0.1:7001");
+    }
+
+    #[test]
     fn an_old_server_is_refused_and_an_unknown_one_is_not() {
         assert!(check_version("redis_version:6.2.14\r\n").is_err());
         assert!(check_version("a:b\r\nredis_version:7.0.15\r\n").is_ok());

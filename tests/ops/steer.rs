@@ -196,12 +196,16 @@ async fn a_canary_is_judged_when_all_of_it_is_settled_and_not_before() {
     let run = tokio::spawn(redrive.run(std::future::pending::<()>(), tell));
     told.wait_for(|task| task.redriven == 7).await.unwrap();
     let mut held = fixture.queue.claim(7).await.unwrap();
+    // Whoever dies in the millisecond in which the redrive began has not died again.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let last = held.pop().unwrap();
     for delivery in held {
         assert_eq!(delivery.bury("again").await.unwrap(), Settled::Done);
     }
     let task = told.wait_for(|task| task.failed == 6).await.unwrap().clone();
     assert_eq!((task.state, task.redriven), (RedriveState::Canary, 7));
+    let told = fixture.queue.dead().redrive_task().await.unwrap().unwrap();
+    assert_eq!((told.failed, told.left), (6, 13));
     assert_eq!(last.ack().await.unwrap(), Settled::Done);
     let task = run.await.unwrap().unwrap();
     assert_eq!((task.state, task.redriven, task.good), (RedriveState::Stopped, 7, 1));

@@ -82,6 +82,8 @@ async fn each_outcome_of_a_settling_is_counted_once() {
     let outcomes = ["acked", "buried", "lost", "released", "retried", "died", "unknown"]
         .map(|outcome| count(&fixture, redeliver::metrics::SETTLES, outcome));
     assert_eq!(outcomes, [1, 1, 1, 1, 1, 1, 0]);
+    let claimed = value::<f64>(&told(), "redeliver_batch_messages_sum{verb=\"claim\"}");
+    assert!(claimed.unwrap() >= 6.0);
 }
 
 #[tokio::test]
