@@ -181,10 +181,10 @@ mod tests {
 
     #[test]
     fn a_delivery_that_is_settled_is_neither_extended_nor_told() {
-        let leases = Leases::default();
+        let leases = Arc::new(Leases::default());
         let mine = receipt(1);
         let token = leases.hold(mine, Instant::now(), SECOND);
-        leases.let_go(mine);
+        drop(Care::new(&leases, mine));
         leases.note(mine, Extended::Lost, Instant::now());
         assert!(leases.due(SECOND).is_empty() && !token.is_cancelled());
     }

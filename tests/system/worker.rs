@@ -61,14 +61,18 @@ async fn worker_acks_what_its_handler_accepts_and_retries_what_it_refuses() {
     for payload in ["good", "bad", "good"] {
         fixture.push(payload).await;
     }
-    let running = Running::start(worker(&fixture, |payload: Raw, _: Context| async move {
-        if payload.0 == b"bad" { Err("refused") } else { Ok(()) }
+    let running = Running::start(worker(&fixture, |payload: Raw, cx: Context| async move {
+        if payload.0 == b"bad" {
+            Err(format!("refused up to {}", cx.max_attempts()))
+        } else {
+            Ok(())
+        }
     }));
     let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
     assert_eq!((counts.acked, counts.dead, counts.retried, counts.died), (2, 1, 2, 1));
     let dead = fixture.queue.dead().peek(0, 10).await.unwrap().messages.remove(0);
     assert_eq!((dead.failures, dead.attempt), (3, 4));
-    assert!(dead.history.iter().all(|failure| failure.error == "refused"));
+    assert!(dead.history.iter().all(|failure| failure.error == "refused up to 3"));
     assert_eq!(dead.history.iter().map(|failure| failure.attempt).collect::<Vec<_>>(), [3, 2, 1]);
     running.stop().await;
     fixture.assert_law().await;
