@@ -13,6 +13,7 @@ use crate::route::{Route, Seat};
 const BLOCK_SECS: u64 = 30;
 /// How long after that an answer may still come before the link counts as dead.
 const PATIENCE: Duration = Duration::from_secs(BLOCK_SECS + 2);
+const _: () = assert!(PATIENCE.as_secs() > BLOCK_SECS, "a quiet link is no dead one");
 
 /// Reads one list that holds a token when there is news. The token carries nothing: a reader that
 /// dies with it costs time, never a message.

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redeliver::{
-    Backoff, Context, Counts, Handler, IntoOutcome, Message, Outcome, Policy, Queue, Raw, State,
-    Worker,
+    Backoff, Context, Counts, Handler, IntoOutcome, Message, Outcome, Policy, Poller, Queue, Raw,
+    State, Worker,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -330,4 +330,41 @@ async fn worker_takes_a_delay_beyond_all_bounds_as_the_longest() {
     until(&fixture, |counts| counts.scheduled == 1).await;
     running.stop().await;
     assert_eq!(fixture.counts().await.released, 1);
+}
+
+#[tokio::test]
+async fn a_poller_tells_how_late_it_came_for_an_ended_lease() {
+    let policy = Policy::default().max_attempts(0).lease(Duration::from_millis(200));
+    let fixture = Fixture::on(shared(), policy).await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let poller = Poller::new(fixture.queue.clone()).observed(move |pass| {
+        let done = pass.as_ref().unwrap();
+        tell.send((done.reclaimed, done.late)).unwrap();
+    });
+    let poller = tokio::spawn(poller.run(std::future::pending::<()>()));
+    fixture.push("a").await;
+    // On a slow machine a lease may end before the poller has heard of it.
+    for _ in 0..50 {
+        let _held = fixture.claim().await;
+        let late = loop {
+            if let (1, late) = told.recv().await.unwrap() {
+                break late;
+            }
+        };
+        if late.is_some() {
+            poller.abort();
+            return;
+        }
+    }
+    panic!("it never told");
+}
+
+#[tokio::test]
+async fn a_worker_without_room_or_with_more_than_there_may_be_is_refused() {
+    let fixture = fixture().await;
+    for concurrency in [0, 100_001] {
+        let worker = worker(&fixture, |_: Raw, _: Context| async {}).concurrency(concurrency);
+        let refused = worker.run(std::future::ready(())).await.unwrap_err();
+        assert!(refused.is_invalid(), "{refused}");
+    }
 }

@@ -188,4 +188,5 @@ async fn a_trace_makes_no_message_too_large() {
     let id = fixture.queue.push(roomy).await.unwrap().id();
     let found = fixture.queue.find(&[id]).await.unwrap().remove(0).unwrap();
     assert!(found.header.headers.contains_key("traceparent"));
+    assert!(!found.header.headers.contains_key("tracestate"), "an empty state is none");
 }
