@@ -6,7 +6,7 @@
 #
 # --resume judges only what it does not know: neither what was killed before, since only tests that are
 # gone could let it live, nor what is listed. Two jobs are the default. --rounds stops after the cheapest
-# tests: 1 asks only those of the mutant's own verb, 6 is all. What killed each mutant is in
+# tests: 1 asks only those of the mutant's own verb, 5 is all. What killed each mutant is in
 # target/tmp/killed-mutants.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -30,8 +30,6 @@ const THREADS: &str = "--test-threads=6";
 const PATIENCE: u32 = 5;
 /// The machine may have other things to do.
 const LEAST_PATIENCE: Duration = Duration::from_secs(60);
-/// The text that walks of their own cut short, if it is there.
-const BUDGET: &str = "2 * 1024 * 1024";
 
 /// Copies of the test binaries, which one mutant at a time is put into.
 pub(crate) struct Judge {
@@ -45,14 +43,8 @@ pub(crate) struct Judge {
 }
 
 /// All rounds that there are, the cheapest first.
-pub(crate) const ROUNDS: [&str; 6] = [
-    "of its verb",
-    "of neighbours",
-    "walks",
-    "walks on a short budget",
-    "of all verbs",
-    "damaged data",
-];
+pub(crate) const ROUNDS: [&str; 5] =
+    ["of its verb", "of neighbours", "walks", "of all verbs", "damaged data"];
 
 /// Tests that are asked together.
 struct Round<'a> {
@@ -121,15 +113,11 @@ impl Judge {
             ops(if is_prelude { &OF_THE_PRELUDE } else { &of_its_verb }),
             ops(&NEIGHBOURS),
             walks(&["the_scripts_do_what_the_model_does", "bounds::"]),
-            walks(&["redelivery_stops_at_its_budget_of_bytes"]),
             ops(&["--skip", own, "--skip", SLOW]),
             ops(&[SLOW]),
         ];
-        let has_budget = is_prelude || mutant.text.contains(BUDGET);
         let rounds = ROUNDS.into_iter().zip(rounds).take(self.rounds);
-        let due = rounds.filter(|(name, _)| has_budget || *name != ROUNDS[3]);
-        let round = |(name, (binary, tests, env))| Round { name, binary, tests, env };
-        due.map(round).collect()
+        rounds.map(|(name, (binary, tests, env))| Round { name, binary, tests, env }).collect()
     }
 
     fn put(&self, script: &str, text: &str) {
