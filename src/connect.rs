@@ -1,5 +1,6 @@
 //! Connections with time-outs that end.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -133,8 +134,7 @@ impl Connector {
             .set_connection_timeout(Some(connect))
             .set_response_timeout(response);
         let opened = match &self.target {
-            // It is large with TLS, and part of whatever waits for the server.
-            Target::Server(info, access) => Box::pin(reach(info, access, &config)).await,
+            Target::Server(info, access) => reached(info, access, &config).await,
             #[cfg(feature = "embedded")]
             Target::Engine(engine) => {
                 piped(engine, config).await.map_err(|error| Fault::of(&error).before_any_call())
@@ -165,6 +165,16 @@ fn moved(info: &ConnectionInfo, node: &Node) -> ConnectionInfo {
         _ => ConnectionAddr::Tcp(host, port),
     };
     info.clone().set_addr(address)
+}
+
+/// It is large with TLS, and part of whatever waits for the server; without its type, which is so deep
+/// that users' own futures around it would overflow the compiler.
+fn reached<'a>(
+    info: &'a ConnectionInfo,
+    access: &'a Access,
+    config: &'a redis::AsyncConnectionConfig,
+) -> Pin<Box<dyn Future<Output = Result<MultiplexedConnection, Fault>> + Send + 'a>> {
+    Box::pin(reach(info, access, config))
 }
 
 async fn reach(

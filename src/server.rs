@@ -156,11 +156,12 @@ impl Server {
         Store::new(self.links.route(keys.bell()), keys, meter)
     }
 
-    /// What stands in the registry for a queue.
-    pub(crate) async fn entry(&self, name: &QueueName) -> Option<String> {
+    /// What stands in the registry for a queue, if anything does; none at all without an answer.
+    pub(crate) async fn entry(&self, name: &QueueName) -> Option<Option<String>> {
         let mut command = redis::cmd("HMGET");
         command.arg(registry(&self.prefix)).arg(name.as_str());
-        only(timeout(PATIENCE, self.registry().send(&command)).await.ok()?.ok()?)
+        let answer = timeout(PATIENCE, self.registry().send(&command)).await.ok()?.ok()?;
+        Some(only(answer))
     }
 
     /// Says whether the queue stands in the registry now.

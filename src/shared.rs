@@ -87,7 +87,12 @@ impl Shared {
         if !self.news.is_learned() && looked.failed.is_none_or(|at| at.elapsed() >= LEARN_EVERY) {
             let found = Box::pin(self.look()).await;
             let routing = self.news.known().routing;
-            let stands = found || self.server.register(&self.name, routing).await;
+            let stands = match found {
+                Some(true) => true,
+                Some(false) => self.server.register(&self.name, routing).await,
+                // Its server does not answer: nobody's push waits for it twice.
+                None => false,
+            };
             self.news.set_learned(stands);
             looked.at = Some(Instant::now());
             looked.failed = looked.at.filter(|_| !stands);
@@ -108,20 +113,21 @@ impl Shared {
     }
 
     /// Looks whether the queue is partitioned, at the two places that tell, and says whether it
-    /// stands in the registry. Without an answer, what was known holds on.
-    pub(crate) async fn look(&self) -> bool {
+    /// stands in the registry, if that answers. Without an answer, what was known holds on.
+    pub(crate) async fn look(&self) -> Option<bool> {
         let in_meta = self.partition(0).store.routing();
         let (entry, in_meta) = tokio::join!(self.server.entry(&self.name), in_meta);
-        let read = entry.as_deref().and_then(Routing::read_entry);
+        let stands = entry.as_ref().map(Option::is_some);
+        let read = entry.flatten().as_deref().and_then(Routing::read_entry);
         for routing in read.into_iter().chain(in_meta) {
             self.news.adopt(routing);
         }
         let known = self.news.known().routing;
         // Somebody's older entry came last, or the server lost the later one.
-        if entry.is_some() && read.is_none_or(|read| read.epoch < known.epoch) {
+        if stands == Some(true) && read.is_none_or(|read| read.epoch < known.epoch) {
             self.server.enter(&self.name, known).await;
         }
-        entry.is_some()
+        stands
     }
 
     /// The partitions that have to be served: those that take pushes, and those that are not drained

@@ -206,8 +206,8 @@ fn queue_set_spreads_a_queue_and_tells_what_is_not_drained_yet() {
     assert_eq!(listed.len(), 40);
     let set = site.run(&["queue", "set", "q", "--partitions", "1"]).ok().json();
     assert_eq!((&set["partitions"], &set["draining"]), (&1.into(), &serde_json::json!([1, 2, 3])));
-    let purged = site.run(&["queue", "purge", "q", "--yes"]).ok();
-    assert_eq!(site.counts("q")["ready"], 0, "{purged:?}");
+    let worked = site.run(&["work", "q", "--exec", "true", "--until-empty"]).ok();
+    assert_eq!(site.counts("q")["ready"], 0, "{worked:?}");
     let set = site.run(&["queue", "set", "q", "--partitions", "1", "-o", "table"]).ok();
     assert!(set.stdout.contains("1 partition") && !set.stdout.contains("drain"), "{set:?}");
     assert_eq!(site.run(&["check", "q"]).code, 0);

@@ -126,7 +126,7 @@ impl Site {
     pub(crate) fn crash_server(&self) {
         let socket = self.server_file("s").unwrap();
         let mut server = std::os::unix::net::UnixStream::connect(socket).unwrap();
-        server.write_all(b"SHUTDOWN NOSAVE\r\n").unwrap();
+        server.write_all(b"*2\r\n$8\r\nSHUTDOWN\r\n$6\r\nNOSAVE\r\n").unwrap();
         wait_for("the end of the server", || !self.is_up());
     }
 

@@ -1,9 +1,7 @@
-use std::time::{Duration, Instant};
+use redeliver::{Policy, Raw};
 
-use redeliver::{Durability, Policy, Raw};
-
-use crate::fixture::{Fixture, SECOND, TestServer};
-use crate::pair::{Pair, calls, info};
+use crate::fixture::{Fixture, TestServer};
+use crate::pair::calls;
 
 /// What the clients of a server sent, and how many are connected.
 fn sent(server: &TestServer) -> (Vec<(&'static str, u64)>, usize) {
@@ -36,36 +34,4 @@ async fn memory_costs_no_command_and_no_connection_more() {
     let more =
         counted.iter().zip(before).map(|((name, after), (_, before))| (*name, after - before));
     assert_eq!((more.collect(), after), (Vec::from(wanted), clients));
-}
-
-/// Prints what a proof costs: a batch of one and a full one. The fastest says most on a busy machine.
-#[tokio::test]
-#[ignore = "measures, for docs/benchmarks.md"]
-async fn cost_of_each_durability() {
-    const BATCHES: u32 = 200;
-    for (name, durability, settings) in [
-        ("memory", Durability::Memory, ["no", "everysec"]),
-        ("replicated", Durability::Replicated(1), ["no", "everysec"]),
-        ("memory, under always", Durability::Memory, ["yes", "always"]),
-        ("synced, under always", Durability::Synced, ["yes", "always"]),
-    ] {
-        let pair = Pair::start();
-        let fixture =
-            pair.queue(Policy::default().durability(durability).proof_timeout(5 * SECOND)).await;
-        fixture.redis::<()>(&["CONFIG", "SET", "appendfsync", settings[1]]);
-        fixture.redis::<()>(&["CONFIG", "SET", "appendonly", settings[0]]);
-        while info(&pair.master, "persistence").contains("aof_rewrite_in_progress:1") {
-            tokio::time::sleep(SECOND / 100).await;
-        }
-        for size in [1, 512] {
-            let mut fastest = Duration::MAX;
-            for _ in 0..BATCHES {
-                let payloads: Vec<_> = (0..size).map(|_| Raw(vec![b'x'; 100])).collect();
-                let begun = Instant::now();
-                fixture.queue.push_all(payloads).await.unwrap();
-                fastest = fastest.min(begun.elapsed());
-            }
-            eprintln!("{name}: {size} a batch, {fastest:?} the fastest");
-        }
-    }
 }

@@ -36,7 +36,7 @@ pub(crate) static BUGS: [Bug; 23] = [
     bug("the last claimed stays ready", "claim", "READY, taken, -1", "READY, taken - 1, -1"),
     bug("the newest goes first", "push", "call('RPUSH', READY", "call('LPUSH', READY"),
     bug("a repeated push is new", "push", "known[i] or first_of[id]", "first_of[id]"),
-    bug("a key is no duplicate", "push", " and id or owner['=' .. key]\n", " and id\n"),
+    bug("a key is no duplicate", "push", " or not outdated and owner['=' .. key]\n", "\n"),
     bug(
         "a key sticks",
         "prelude",
