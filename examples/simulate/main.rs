@@ -130,16 +130,12 @@ fn hunt(cli: &Cli) -> Result<bool> {
             }
             found.is_none()
         })?;
-        match found {
-            Some(Outcome { seed, failures, .. }) => {
-                let why = failures.first().map_or("", String::as_str);
-                tell(&format!("{seed} {}", bug.name))?;
-                explain(why)?;
-            }
-            None => {
-                missed += 1;
-                tell(&format!("not found: {}", bug.name))?;
-            }
+        if let Some(Outcome { seed, failures, .. }) = found {
+            tell(&format!("{seed} {}", bug.name))?;
+            explain(failures.first().map_or("", String::as_str))?;
+        } else {
+            missed += 1;
+            tell(&format!("not found: {}", bug.name))?;
         }
     }
     Ok(missed == 0)

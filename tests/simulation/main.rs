@@ -1,6 +1,6 @@
 //! The simulation itself: it is the same each time, it finds what is planted, and what it once found
 //! it never finds again.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cluster;
 #[path = "../system/history/mod.rs"]

@@ -203,7 +203,7 @@ impl Link {
                 Fate::Lost => return said.clear(),
                 Fate::Swallowed => {
                     said.clear();
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
             if way == Way::ToServer {

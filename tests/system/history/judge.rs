@@ -118,6 +118,12 @@ struct Dead {
     hash: u64,
 }
 
+impl Delivery {
+    fn not_before(&self, due: u64) -> Verdict {
+        if self.claimed + SLACK_MS < due { Verdict::Early } else { Verdict::Ok }
+    }
+}
+
 impl Settle {
     fn is_done(&self) -> bool {
         self.answer == Some(Answer::Done)
@@ -264,9 +270,7 @@ impl Story {
                     return if again { Verdict::PushedAgain } else { Verdict::Zombie };
                 }
                 How::Retry | How::Release if settle.is_done() => {
-                    let due = settle.at + settle.delay;
-                    let is_early = next.claimed + SLACK_MS < due;
-                    return if is_early { Verdict::Early } else { Verdict::Ok };
+                    return next.not_before(settle.at + settle.delay);
                 }
                 How::Retry | How::Release => allowed_from = Some(settle.at + settle.delay),
                 How::Extend if settle.is_done() => {
