@@ -82,9 +82,12 @@ async fn a_worker_goes_on_after_a_rotation_and_nothing_is_lost() {
         let queue = queue.clone();
         async move { queue.push(Raw::from("in the dark")).await }
     });
-    while mailer.denied() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let denied = async {
+        while mailer.denied() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(30 * SECOND, denied).await.expect("nobody is denied");
     mailer.write("newest");
     confirmed.insert(waiting.await.unwrap().unwrap().id());
     push(&queue, &mut confirmed).await;
