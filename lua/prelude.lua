@@ -135,7 +135,6 @@ local function places(ids)
   local found = {}
   for i = 1, #ids do
     found[i] = scheduled[i] and 'scheduled' or pending[i] and 'pending' or dead[i] and 'dead'
-      or false
   end
   return found, scheduled, pending, dead
 end
