@@ -78,10 +78,8 @@ pub(super) fn rewrite(db: &mut Db, _: &[&[u8]]) -> Outcome {
 
 pub(super) fn info(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let asked = |name: &str| {
-        let all = |word: &&&[u8]| {
-            ["all", "everything", "default", name].iter().any(|wanted| is(word, wanted))
-        };
-        words.is_empty() || words.iter().any(|word| all(&word))
+        let all = ["all", "everything", "default", name];
+        words.is_empty() || all.iter().any(|all| words.iter().any(|word| is(word, all)))
     };
     let sections: [(&str, Teller); 7] = [
         ("Server", server),

@@ -38,7 +38,6 @@ mod zset;
 mod zsets;
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,11 +64,12 @@ const PIPE: usize = 256 * 1024;
 
 /// A running engine. Clones are the same engine; it ends when the last of them, and the last queue
 /// on it, is dropped.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     pipes: mpsc::UnboundedSender<DuplexStream>,
     /// What a pipe holds while the other side is busy, in bytes.
@@ -78,12 +78,6 @@ struct Shared {
     ended: CancellationToken,
     stop: CancellationToken,
     _stopped_when_dropped: DropGuard,
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").finish_non_exhaustive()
-    }
 }
 
 impl Engine {

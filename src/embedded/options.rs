@@ -19,6 +19,13 @@ pub(super) enum Fsync {
 const FSYNCS: &[(&str, Fsync)] =
     &[("always", Fsync::Always), ("everysec", Fsync::EverySecond), ("no", Fsync::No)];
 const SWITCH: &[(&str, bool)] = &[("yes", true), ("no", false)];
+/// What these settings are here, and stay.
+const FIXED: &[(&str, &str)] = &[
+    ("daemonize", "no"),
+    ("maxmemory-policy", "noeviction"),
+    ("min-replicas-to-write", "0"),
+    ("save", ""),
+];
 
 /// Settings, of the same names and meanings as the servers'. By default there is no socket, no file,
 /// and no limit.
@@ -103,9 +110,11 @@ impl Options {
             "maxmemory" => self.maxmemory = bytes(value).ok_or_else(refused)?,
             "hash-max-listpack-entries" => self.whole_hash = number()?,
             "zset-max-listpack-entries" => self.whole_zset = number()?,
-            _ if fixed(&name).is_some_and(|only| only.eq_ignore_ascii_case(value)) => {}
-            _ if fixed(&name).is_some() => return Err(refused()),
-            _ => return Err(Error::invalid("engine setting", &name, "the engine has no such one")),
+            name => match meant(FIXED, name) {
+                Some(only) if only.eq_ignore_ascii_case(value) => {}
+                Some(_) => return Err(refused()),
+                None => return Err(Error::invalid("engine setting", name, "the engine has none")),
+            },
         }
         Ok(())
     }
@@ -123,7 +132,7 @@ impl Options {
             "maxmemory" => self.maxmemory.to_string(),
             "hash-max-listpack-entries" => self.whole_hash.to_string(),
             "zset-max-listpack-entries" => self.whole_zset.to_string(),
-            name => fixed(name)?.to_owned(),
+            name => meant(FIXED, name)?.to_owned(),
         })
     }
 }
@@ -136,32 +145,13 @@ fn word<T: PartialEq + Copy>(words: &[(&'static str, T)], meaning: T) -> Option<
     words.iter().find(|(_, known)| *known == meaning).map(|(word, _)| *word)
 }
 
-/// Settings that have one value here.
-fn fixed(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "daemonize" => "no",
-        "maxmemory-policy" => "noeviction",
-        "min-replicas-to-write" => "0",
-        "save" => "",
-        _ => return None,
-    })
-}
-
 /// A number of bytes, with a unit or without.
 fn bytes(value: &str) -> Option<usize> {
     let lower = value.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" => 1_000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(factor)
+    let (rest, base) = lower.strip_suffix('b').map_or((&*lower, 1_000_usize), |rest| (rest, 1_024));
+    let (digits, unit) = rest.split_at(rest.find(['k', 'm', 'g']).unwrap_or(rest.len()));
+    let (power, _) = (0..).zip(["", "k", "m", "g"]).find(|(_, known)| *known == unit)?;
+    digits.parse::<usize>().ok()?.checked_mul(base.pow(power))
 }
 
 #[cfg(test)]
@@ -179,9 +169,20 @@ mod tests {
         assert!(CHANGEABLE.split(' ').all(|name| NAMES.contains(name)));
         options.set("MaxMemory", "2kb").unwrap();
         assert_eq!(options.maxmemory, 2048);
-        for (name, value) in
-            [("maxmemory", "2x"), ("save", "60 1"), ("daemonize", "yes"), ("x", "y")]
+        for (text, bytes) in
+            [("7", 7), ("7b", 7), ("2K", 2_000), ("3mb", 3 << 20), ("1g", 1_000_000_000)]
         {
+            options.set("maxmemory", text).unwrap();
+            assert_eq!(options.maxmemory, bytes, "{text}");
+        }
+        for (name, value) in [
+            ("maxmemory", "2x"),
+            ("maxmemory", "2km"),
+            ("maxmemory", "99999999999g"),
+            ("save", "60 1"),
+            ("daemonize", "yes"),
+            ("x", "y"),
+        ] {
             assert!(options.set(name, value).is_err(), "{name} {value}");
         }
     }

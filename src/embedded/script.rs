@@ -2,10 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
+use mlua::state::{GcIncParams, GcMode};
+use mlua::{
+    Either, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value,
+};
 use sha1_smol::Sha1;
 
 use super::db::{Caller, Db, FULL, int};
@@ -17,6 +21,10 @@ const SANDBOX: &str = include_str!("sandbox.lua");
 const CHUNK: &str = "@user_script";
 /// A reply that is nested more deeply is refused.
 const MAX_DEPTH: usize = 32;
+/// Lua collects its garbage when its memory has grown to so many per cent.
+const GC_PAUSE: i32 = 1000;
+/// What most words of a command need: an id takes 26 bytes.
+const COMMON_WORD: usize = 32;
 /// The deepest look for the line that raised an error.
 const MAX_LEVELS: usize = 32;
 
@@ -50,6 +58,8 @@ impl Scripts {
     pub(super) fn new(db: Rc<RefCell<Db>>, rewrite: Option<Rewrite>) -> mlua::Result<Self> {
         let options = LuaOptions::new().catch_rust_panics(false);
         let lua = Lua::new_with(StdLib::STRING | StdLib::TABLE | StdLib::MATH, options)?;
+        // What scripts leave behind is much next to what they keep.
+        lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE)));
         let caller = Rc::new(Cell::new(Caller::Replay));
         let commands = Commands { db: Rc::clone(&db), caller: Rc::clone(&caller) };
         let quiet = commands.clone();
@@ -57,8 +67,9 @@ impl Scripts {
             // A function of Lua would leave the line out where a script returns what this returns.
             commands.run(&words).map_err(|fault| mlua::Error::external(Raised(fault)))
         })?;
-        let quiet =
-            lua.create_function(move |_, words: MultiValue| Ok(Reply::of(quiet.run(&words))))?;
+        let quiet = lua.create_function(move |_, words: MultiValue| {
+            Ok(quiet.run(&words).unwrap_or_else(Reply::Error))
+        })?;
         let sha1hex = lua.create_function(|_, text: LuaString| Ok(sha1(&text.as_bytes())))?;
         let log = lua.create_function(|_, (_, text): (Value, LuaString)| {
             tracing::info!(text = %text.display(), "a script says");
@@ -96,12 +107,12 @@ impl Scripts {
     fn compile(&self, text: &[u8]) -> Result<Script, Fault> {
         let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let flagged = first.starts_with(b"#!");
-        let mut script = (true, false);
+        let (mut writes, mut allow_oom) = (true, false);
         if flagged {
             for flag in flags(&String::from_utf8_lossy(first))? {
                 match flag.as_str() {
-                    "no-writes" => script.0 = false,
-                    "allow-oom" => script.1 = true,
+                    "no-writes" => writes = false,
+                    "allow-oom" => allow_oom = true,
                     "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
                     flag => return Err(format!("ERR Unexpected flag in script: {flag}").into()),
                 }
@@ -116,7 +127,6 @@ impl Scripts {
             };
             Fault::from(format!("ERR Error compiling script (new function): {told}"))
         })?;
-        let (writes, allow_oom) = script;
         Ok(Script { function, writes, allow_oom, flagged })
     }
 
@@ -186,14 +196,14 @@ impl Scripts {
     }
 
     fn strings(&self, words: &[&[u8]]) -> mlua::Result<Table> {
-        self.lua.create_sequence_from(words.iter().map(LuaString::wrap))
+        self.lua.create_sequence_from(words.iter().map(|word| text(word)))
     }
 
     /// What a script has returned, as a reply.
     fn reply(&self, value: &Value, depth: usize) -> Outcome {
         let failed = |error: mlua::Error| Fault::from(format!("ERR {error}"));
         Ok(match value {
-            Value::String(text) => Reply::bulk(&text.as_bytes()),
+            Value::String(text) => Reply::Script(text.clone()),
             Value::Integer(number) => Reply::Int(*number),
             #[expect(clippy::cast_possible_truncation, reason = "so do the servers")]
             Value::Number(number) => Reply::Int(*number as i64),
@@ -296,12 +306,12 @@ struct Commands {
 
 impl Commands {
     fn run(&self, words: &MultiValue) -> Outcome {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(words.len() * COMMON_WORD);
         let mut ends = Vec::with_capacity(words.len());
         for word in words {
             match word {
                 Value::String(text) => bytes.extend_from_slice(&text.as_bytes()),
-                Value::Integer(number) => bytes.extend_from_slice(number.to_string().as_bytes()),
+                Value::Integer(number) => write!(bytes, "{number}").unwrap_or_default(),
                 Value::Number(number) => bytes.extend_from_slice(shown(*number).as_bytes()),
                 _ => {
                     let told = "ERR Lua redis lib command arguments must be strings or integers";
@@ -331,27 +341,40 @@ fn in_script(fault: Fault) -> Fault {
     fault
 }
 
+/// Text goes to Lua by a shorter way than other bytes do.
+fn text(bytes: &[u8]) -> Either<&str, impl IntoLua> {
+    std::str::from_utf8(bytes).map_or_else(|_| Either::Right(LuaString::wrap(bytes)), Either::Left)
+}
+
 /// A reply as a script sees it.
 impl IntoLua for Reply {
     fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
         let field = |name: &str, text: &str| lua.create_table_from([(name, text)]);
         match self {
-            Self::Nil => Ok(Value::Boolean(false)),
             Self::Int(number) => Ok(Value::Integer(number)),
-            Self::Double(score) => shown(score).into_lua(lua),
-            Self::Bulk(bytes) => lua.create_string(bytes).map(Value::String),
             Self::Text(text) => text.into_lua(lua),
+            Self::Script(text) => Ok(Value::String(text)),
             Self::Status(text) => field("ok", &text).map(Value::Table),
             Self::Error(text) => field("err", &text).map(Value::Table),
             Self::Array(replies) | Self::Map(replies) => {
-                lua.create_sequence_from(replies).map(Value::Table)
+                lua.create_sequence_from(replies.iter().map(item)).map(Value::Table)
             }
             Self::Scored(members) => {
-                let flat = members
-                    .into_iter()
-                    .flat_map(|(member, score)| [Self::Bulk(member), Self::Double(score)]);
-                lua.create_sequence_from(flat).map(Value::Table)
+                let flat = members.into_iter().flat_map(|(m, s)| [Self::Bulk(m), Self::Double(s)]);
+                Self::Array(flat.collect()).into_lua(lua)
             }
+            _ => item(&self).into_lua(lua),
         }
+    }
+}
+
+/// An item of a list: mlua keeps a reference to what has become a value of Lua before, which costs
+/// more than the item.
+fn item(reply: &Reply) -> Either<bool, Either<impl IntoLua, Either<String, Reply>>> {
+    match reply {
+        Reply::Nil => Either::Left(false),
+        Reply::Bulk(bytes) => Either::Right(Either::Left(text(bytes))),
+        Reply::Double(score) => Either::Right(Either::Right(Either::Left(shown(*score)))),
+        other => Either::Right(Either::Right(Either::Right(other.clone()))),
     }
 }
