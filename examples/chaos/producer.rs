@@ -128,9 +128,9 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
     let answer = match pushed {
         Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) if replicated => Answer::Proven,
         Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
-        Ok(Pushed::Unproven { .. }) => Answer::Unproven,
+        Ok(Pushed::Unproven { id: living, .. }) if living == id => Answer::Unproven,
         // After a first try whose answer was lost, another message may have the key by now.
-        Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,
+        Ok(Pushed::Duplicate { .. } | Pushed::Unproven { .. }) => Answer::Duplicate,
         Err(Error::Ambiguous { .. }) => Answer::Unknown,
         Err(_) => Answer::Refused,
     };
