@@ -16,6 +16,7 @@ use crate::history::pushes::Pushes;
 use crate::history::times::Figures;
 use crate::law::Law;
 use crate::stage::Recovery;
+use crate::topology::Topology;
 use crate::{Format, RunArgs};
 
 pub(crate) struct Report {
@@ -162,6 +163,9 @@ impl Report {
         }
         for (id, damage) in &self.audit.damage {
             tell(&format!("{damage:?}: {id}"));
+        }
+        if args.topology != Topology::One {
+            tell(&self.summary.pushes.to_string());
         }
         let takeover = self.summary.takeovers.figures();
         let line = self.line(args, seed, &takeover);

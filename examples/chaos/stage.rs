@@ -78,9 +78,7 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
         (Ground::One(Mutex::new(server)), url, socket)
     };
     let partitions = args.partitions();
-    if partitions > 1 {
-        law::queue(&url)?.set_partitions(partitions).await?;
-    }
+    spread(&url, partitions).await?;
     let proxy = Proxy::new(socket, handle.clone());
     let reach = match &ground {
         Ground::One(_) => Reach::Through(proxy.clone()),
@@ -119,6 +117,14 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let law = sampling.await??;
     drop(network);
     judge(&histories, &targets, (law, recovery, drills)).await
+}
+
+/// A queue has one partition until it is told otherwise.
+async fn spread(url: &str, partitions: u32) -> Result<()> {
+    if partitions > 1 {
+        law::queue(url)?.set_partitions(partitions).await?;
+    }
+    Ok(())
 }
 
 /// A runtime for the proxy alone, so that nothing that the stage does can hold it up. It ends when

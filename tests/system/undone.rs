@@ -94,6 +94,10 @@ fn what_was_confirmed_is_counted_by_what_was_confirmed_of_it() {
     }
     write(folder.path(), "a.ndjson", &events);
     let pushes = check(folder.path()).unwrap().pushes;
+    assert_eq!(
+        pushes.to_string(),
+        "lost of those confirmed: memory 1 of 2, replicated 0 of 1, accepted but not proven 0 of 2"
+    );
     let told = (pushes.memory_pushed, pushes.unproven, pushes.proven);
     assert_eq!((told, pushes.memory_lost), ((2, 2, 1), 1));
     assert_eq!((pushes.unproven_lost, pushes.proven_lost), (0, 0));

@@ -1,5 +1,7 @@
 //! What became of the pushes that were confirmed, by what was confirmed of them.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::Answer;
@@ -16,6 +18,18 @@ pub(crate) struct Pushes {
     /// That all replicas that were asked for have them too.
     pub(crate) proven: u64,
     pub(crate) proven_lost: u64,
+}
+
+impl fmt::Display for Pushes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { memory_pushed, memory_lost, unproven, unproven_lost, proven, proven_lost } =
+            self;
+        write!(
+            f,
+            "lost of those confirmed: memory {memory_lost} of {memory_pushed}, replicated {proven_lost} \
+            of {proven}, accepted but not proven {unproven_lost} of {unproven}"
+        )
+    }
 }
 
 impl Pushes {
