@@ -88,6 +88,8 @@ impl Servers {
     /// and for so long, and heals. Tells in which times a master may have confirmed what no other one
     /// has.
     pub(crate) fn upset(&mut self, fault: Fault, partition: u32, harm: Duration) -> Vec<Span> {
+        // A busy machine may have lost one of them since.
+        self.heal();
         let unsafe_times = match self {
             Self::Cluster(cluster) => {
                 let slot = cluster.slot_of_partition(QUEUE, partition);
