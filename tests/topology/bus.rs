@@ -44,19 +44,16 @@ impl Link {
 }
 
 impl Bus {
-    /// A port that leads to that of a node.
-    pub(crate) fn lead_to(&self, node: usize, port: u16) -> u16 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let announced = listener.local_addr().unwrap().port();
+    /// Leads whoever comes in there to the port of a node.
+    pub(crate) fn lead(&self, door: TcpListener, node: usize, port: u16) {
         let bus = self.clone();
         std::thread::spawn(move || {
-            for caller in listener.incoming().flatten() {
+            for caller in door.incoming().flatten() {
                 let bus = bus.clone();
                 // A node that finds no way to another one tries again.
                 std::thread::spawn(move || bus.link(caller, node, port).ok());
             }
         });
-        announced
     }
 
     /// Tells who the nodes are, before one of them is cut off.

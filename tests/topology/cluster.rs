@@ -1,6 +1,7 @@
 //! A Cluster of three masters and three replicas.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -37,9 +38,14 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Cluster> {
 impl Cluster {
     pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
-        let (ports, buses, bus) = (ports::<NODES>(), ports::<NODES>(), Bus::default());
-        let announced: Vec<_> =
-            buses.iter().enumerate().map(|(node, port)| bus.lead_to(node, *port)).collect();
+        // Taken first, and kept: a port that was free just now may be given to the next who asks.
+        let doors = [(); NODES].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let announced = doors.each_ref().map(|door| door.local_addr().unwrap().port());
+        let (bus, free) = (Bus::default(), ports::<{ 2 * NODES }>());
+        let (ports, buses) = free.split_at(NODES);
+        for (node, door) in doors.into_iter().enumerate() {
+            bus.lead(door, node, buses[node]);
+        }
         let start = |node: usize| {
             let (port, bus, announced) = (ports[node], buses[node], announced[node]);
             let args = format!(
