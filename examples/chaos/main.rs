@@ -12,7 +12,6 @@
 
 mod agent;
 #[path = "../../tests/topology/bus.rs"]
-#[expect(clippy::unwrap_used, reason = "a run that cannot go on has failed")]
 mod bus;
 #[path = "../../tests/topology/cluster.rs"]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a run that cannot go on has failed")]
