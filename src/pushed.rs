@@ -25,7 +25,7 @@ pub enum Pushed {
     /// done; who wants the proof may push it again under [the same id](crate::Message::id), which changes
     /// nothing as long as it lives.
     Unproven {
-        /// The id under which the message lives.
+        /// The id under which the message lives: another one if a message with its key lived already.
         id: MessageId,
         /// Where it is.
         state: State,

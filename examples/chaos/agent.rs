@@ -20,6 +20,8 @@ pub(crate) const QUEUE: &str = "chaos";
 /// Short, so that the work of the dead comes back while the run lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 const BACKOFF: Duration = Duration::from_millis(50);
+/// Short, so that producers go on while a replica is away.
+const PROOF: Duration = Duration::from_millis(500);
 /// A call takes about this long through the proxy; within these two it is at any stage.
 const SHORTEST_CALL: Duration = Duration::from_micros(100);
 const LONGEST_CALL: Duration = Duration::from_millis(2);
@@ -115,6 +117,9 @@ pub(crate) struct AgentArgs {
     /// Messages a second.
     #[arg(long)]
     pub(crate) rate: u64,
+    /// Half of the pushes ask for so many; 0 for none.
+    #[arg(long)]
+    pub(crate) replicas: u32,
     #[arg(long)]
     die_at: Option<Point>,
     #[arg(long, default_value_t = 0)]
@@ -156,7 +161,7 @@ impl Agent {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy::default().lease(LEASE).backoff(Backoff::fixed(BACKOFF))
+    Policy::default().lease(LEASE).backoff(Backoff::fixed(BACKOFF)).proof_timeout(PROOF)
 }
 
 /// Runs until the parent closes our stdin, which it also does by dying.

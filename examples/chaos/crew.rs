@@ -46,14 +46,22 @@ pub(crate) enum Reach {
     Direct(String),
 }
 
+/// What holds for all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    /// Of each producer, messages a second.
+    pub(crate) rate: u64,
+    /// How many replicas half of the pushes ask for.
+    pub(crate) replicas: u32,
+    /// Whether processes end themselves at named points.
+    pub(crate) mortal: bool,
+}
+
 pub(crate) struct Crew {
     places: Vec<Place>,
     reach: Reach,
     folder: PathBuf,
-    /// Of each producer, messages a second.
-    rate: u64,
-    /// Whether processes end themselves at named points.
-    mortal: bool,
+    orders: Orders,
     rng: fastrand::Rng,
 }
 
@@ -65,9 +73,9 @@ pub(crate) struct Member {
 }
 
 impl Crew {
-    pub(crate) fn new(reach: Reach, folder: &Path, rate: u64, mortal: bool, seed: u64) -> Self {
+    pub(crate) fn new(reach: Reach, folder: &Path, orders: Orders, seed: u64) -> Self {
         let (rng, folder) = (fastrand::Rng::with_seed(seed), folder.to_owned());
-        Self { places: Vec::new(), reach, folder, rate, mortal, rng }
+        Self { places: Vec::new(), reach, folder, orders, rng }
     }
 
     pub(crate) async fn hire(&mut self, role: Role, count: usize) -> Result<()> {
@@ -91,10 +99,11 @@ impl Crew {
         command.args(["agent", "--role", role.name(), "--url", &url]);
         command.arg("--history").arg(&history);
         command.args(["--seed", &self.rng.u64(..).to_string()]);
-        command.args(["--rate", &self.rate.to_string()]);
+        command.args(["--rate", &self.orders.rate.to_string()]);
+        command.args(["--replicas", &self.orders.replicas.to_string()]);
         let points = Point::of(role);
         let drawn = self.rng.usize(..2 * points.len());
-        let point = points.get(drawn).copied().filter(|_| self.mortal);
+        let point = points.get(drawn).copied().filter(|_| self.orders.mortal);
         if let Some(name) = point.and_then(|point| point.to_possible_value()) {
             command.args(["--die-at", name.get_name()]);
             command.args(["--die-after", &self.rng.u64(LIFE).to_string()]);
@@ -116,7 +125,7 @@ impl Crew {
 
     /// From now on nobody new ends itself.
     pub(crate) fn spare(&mut self) {
-        self.mortal = false;
+        self.orders.mortal = false;
     }
 
     /// Replaces those that ended by themselves.

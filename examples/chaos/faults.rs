@@ -30,8 +30,6 @@ const LONGEST_DOWN_MS: u64 = 800;
 const LONGEST_HARM_MS: u64 = 2_000;
 /// After a fault leases that nobody could extend have to end, and pauses of up to 2 s to pass.
 pub(crate) const AFTERMATH: Duration = Duration::from_secs(4);
-/// What was asked before a fault may be confirmed by the old master when it has begun.
-const OPEN_CALLS: Duration = Duration::from_secs(3);
 /// So many pollers watch the next deadline; the others sleep for so long at most.
 const WATCHERS: usize = 3;
 const POLLERS_SLEEP: Duration = Duration::from_secs(5);
@@ -70,21 +68,46 @@ pub(crate) enum Fault {
     Failover,
     /// SIGSTOP for the master, until another one is elected.
     Freeze,
-    /// The queue's slot moves to another node, key by key.
+    /// The slot of a partition moves to another node: as a whole where the server can, else key by key.
     Migrate,
     /// CLIENT KILL TYPE normal on all servers.
     Cut,
-    /// The master is cut off from sentinels and replicas, and goes on.
+    /// The master is cut off from all other servers, and not from clients.
     Partition,
 }
 
 impl Fault {
+    /// After these another server is the master.
+    pub(crate) const CHANGE_MASTERS: [Self; 4] =
+        [Self::Handover, Self::Failover, Self::Freeze, Self::Partition];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Stop => "stop",
+            Self::Server => "server",
+            Self::Flush => "flush",
+            Self::Clients => "clients",
+            Self::Pause => "pause",
+            Self::Memory => "memory",
+            Self::Readonly => "readonly",
+            Self::Net => "net",
+            Self::Handover => "handover",
+            Self::Failover => "failover",
+            Self::Freeze => "freeze",
+            Self::Migrate => "migrate",
+            Self::Cut => "cut",
+            Self::Partition => "partition",
+        }
+    }
+
     pub(crate) fn fits(self, topology: Topology) -> bool {
         match self {
             Self::Kill | Self::Stop => true,
-            Self::Handover | Self::Failover | Self::Freeze | Self::Cut => topology != Topology::One,
+            Self::Handover | Self::Failover | Self::Freeze | Self::Cut | Self::Partition => {
+                topology != Topology::One
+            }
             Self::Migrate => topology == Topology::Cluster,
-            Self::Partition => topology == Topology::Sentinel,
             _ => topology == Topology::One,
         }
     }
@@ -104,6 +127,7 @@ pub(crate) struct Targets {
     pub(crate) url: String,
     pub(crate) proxy: Proxy,
     pub(crate) queue: Queue<Raw>,
+    partitions: u32,
     /// What the stage itself has to tell of messages, and of troubles.
     pub(crate) history: Log,
     troubles: Log,
@@ -115,7 +139,7 @@ pub(crate) struct Targets {
 impl Targets {
     pub(crate) fn new(
         crew: Crew,
-        (ground, url): (Ground, String),
+        (ground, url, partitions): (Ground, String, u32),
         proxy: Proxy,
         histories: &Path,
     ) -> Result<Self> {
@@ -123,7 +147,7 @@ impl Targets {
         let troubles = Log::open(&histories.join("faults").with_extension(TROUBLES))?;
         let (crew, queue) = (Mutex::new(crew), law::queue(&url)?);
         let (deaths, counts) = (StdMutex::default(), StdMutex::default());
-        Ok(Self { crew, ground, url, proxy, queue, history, troubles, deaths, counts })
+        Ok(Self { crew, ground, url, proxy, queue, partitions, history, troubles, deaths, counts })
     }
 
     pub(crate) fn count(&self, fault: &'static str) {
@@ -185,9 +209,11 @@ impl Targets {
         let name = match fault {
             Fault::Kill => return self.kill(&mut rng).await,
             Fault::Net => self.net(&mut rng, harm).await,
-            Fault::Stop => name(fault),
-            _ if matches!(self.ground, Ground::Many(_)) => return self.upset(fault, harm).await,
-            _ => name(fault),
+            Fault::Stop => fault.name(),
+            _ if matches!(self.ground, Ground::Many(_)) => {
+                return self.upset(fault, (rng.u32(..self.partitions), harm)).await;
+            }
+            _ => fault.name(),
         };
         let struck = match fault {
             Fault::Stop => {
@@ -223,17 +249,16 @@ impl Targets {
 
     /// Upsets the servers, one fault at a time: a master that dies before its replica has caught up
     /// would take everything along.
-    async fn upset(&self, fault: Fault, harm: Duration) -> Result<()> {
+    async fn upset(&self, fault: Fault, (partition, harm): (u32, Duration)) -> Result<()> {
         let Ground::Many(servers) = &self.ground else { return Ok(()) };
         let Ok(mut servers) = Arc::clone(servers).try_lock_owned() else { return Ok(()) };
-        let (from, undoes) = (now_ms(), servers.undoes(fault));
-        spawn_blocking(move || servers.upset(fault, harm)).await?;
-        self.count(name(fault));
-        if undoes {
-            let (from, until) = (from.saturating_sub(millis(OPEN_CALLS)), now_ms());
+        let from = now_ms();
+        let unsafe_times = spawn_blocking(move || servers.upset(fault, partition, harm)).await?;
+        self.count(fault.name());
+        for (from, until) in unsafe_times {
             self.troubles.note(&Trouble::Failover { from, until })?;
         }
-        self.note_fault(name(fault), from)
+        self.note_fault(fault.name(), from)
     }
 
     /// Waits until all servers are there and take writes.
@@ -277,26 +302,6 @@ impl Targets {
     /// A server that is down at the moment needs no further fault.
     async fn tell(&self, words: &[&str]) -> bool {
         command(&self.url, words).await.is_ok()
-    }
-}
-
-fn name(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Kill => "kill",
-        Fault::Stop => "stop",
-        Fault::Server => "server",
-        Fault::Flush => "flush",
-        Fault::Clients => "clients",
-        Fault::Pause => "pause",
-        Fault::Memory => "memory",
-        Fault::Readonly => "readonly",
-        Fault::Net => "net",
-        Fault::Handover => "handover",
-        Fault::Failover => "failover",
-        Fault::Freeze => "freeze",
-        Fault::Migrate => "migrate",
-        Fault::Cut => "cut",
-        Fault::Partition => "partition",
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::history::Verdict;
 use crate::history::check::{Summary, check};
+use crate::history::pushes::Pushes;
 use crate::history::synthetic::{self, PLANTED};
 use crate::history::times::Figures;
 
@@ -33,6 +34,8 @@ struct Line {
     events: u64,
     unreadable: u64,
     verdicts: BTreeMap<Verdict, u64>,
+    #[serde(flatten)]
+    pushes: Pushes,
     unreplicated: u64,
     undone: u64,
     takeover: Figures,
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
         messages: summary.messages,
         events: summary.events,
         unreadable: summary.unreadable,
+        pushes: summary.pushes,
         unreplicated: summary.unreplicated,
         undone: summary.undone,
         takeover: summary.takeovers.figures(),

@@ -1,10 +1,13 @@
-//! The law, sampled all the while over a connection of its own.
+//! The law, sampled all the while over connections of its own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use redeliver::{Counts, Queue, Raw, Server};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +21,10 @@ const EVERY: Duration = Duration::from_millis(50);
 /// With more than that in ready a message waits for its turn, not for a wake-up.
 const BUSY: u64 = 100;
 
-/// What the samples showed.
+/// So many samples may wait for a server that does not answer, each of them for 10 s at most.
+const UNDER_WAY: usize = 200;
+
+/// What the samples of single partitions showed.
 #[derive(Debug, Default)]
 pub(crate) struct Law {
     pub(crate) samples: u64,
@@ -27,38 +33,68 @@ pub(crate) struct Law {
     pub(crate) first: Option<Counts>,
     /// Samples that found more in ready than is handed out at once.
     pub(crate) busy: u64,
+    /// The latest of each partition.
+    latest: BTreeMap<usize, Counts>,
+}
+
+impl Law {
+    fn note(&mut self, partition: usize, counts: Counts, log: &Log) -> Result<()> {
+        self.samples += 1;
+        if !counts.law_holds() {
+            self.broken += 1;
+            self.first.get_or_insert(counts.clone());
+        }
+        let before = self.latest.entry(partition).or_default();
+        // Samples that waited for another partition come out of order.
+        if counts.now_ms <= before.now_ms {
+            return Ok(());
+        }
+        // A queue that stands still with messages in ready is not busy but stuck.
+        if counts.ready > BUSY && counts.acked > before.acked {
+            self.busy += 1;
+            log.note(&Trouble::Busy { from: before.now_ms, until: counts.now_ms })?;
+        }
+        *before = counts;
+        Ok(())
+    }
 }
 
 pub(crate) fn queue(url: &str) -> Result<Queue<Raw>> {
     Ok(Server::open(url)?.queue(QUEUE)?)
 }
 
-/// Samples until told to stop. A server that does not answer gives no sample.
+/// Samples until told to stop. A partition whose server does not answer gives no sample, and keeps no
+/// other one from being sampled.
 pub(crate) async fn sample(
     url: String,
     histories: impl AsRef<Path>,
     stop: CancellationToken,
 ) -> Result<Law> {
     let queue = queue(&url)?;
-    let log = Log::open(&histories.as_ref().join("law").with_extension(TROUBLES))?;
-    let (mut law, mut before) = (Law::default(), Counts::default());
+    let log = Arc::new(Log::open(&histories.as_ref().join("law").with_extension(TROUBLES))?);
+    let (mut law, mut under_way) = (Law::default(), JoinSet::new());
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let asked = Instant::now();
-        let Ok(counts) = queue.counts().await else { continue };
-        heartbeat::note(&log, asked.elapsed());
-        law.samples += 1;
-        if !counts.law_holds() {
-            law.broken += 1;
-            law.first.get_or_insert(counts.clone());
+        if under_way.len() < UNDER_WAY {
+            under_way.spawn(counts(queue.clone(), Arc::clone(&log)));
         }
-        // A queue that stands still with messages in ready is not busy but stuck.
-        if counts.ready > BUSY && counts.acked > before.acked {
-            law.busy += 1;
-            log.note(&Trouble::Busy { from: before.now_ms, until: counts.now_ms })?;
+        while let Some(sampled) = under_way.try_join_next() {
+            for (partition, counts) in sampled? {
+                law.note(partition, counts, &log)?;
+            }
         }
-        before = counts;
     }
     Ok(law)
+}
+
+/// Of each partition that answers.
+async fn counts(queue: Queue<Raw>, log: Arc<Log>) -> Vec<(usize, Counts)> {
+    let asked = Instant::now();
+    let counted = queue.counts_by_partition().await;
+    if counted.iter().all(Result::is_ok) {
+        heartbeat::note(&log, asked.elapsed());
+    }
+    let partitions = counted.into_iter().enumerate();
+    partitions.filter_map(|(partition, counts)| Some((partition, counts.ok()?))).collect()
 }

@@ -11,6 +11,8 @@
 //! as promised; the histories are kept then.
 
 mod agent;
+#[path = "../../tests/topology/bus.rs"]
+mod bus;
 #[path = "../../tests/topology/cluster.rs"]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a run that cannot go on has failed")]
 #[expect(dead_code, reason = "the tests use the rest of it")]
@@ -94,6 +96,10 @@ struct RunArgs {
     /// On what the queue is: one server, a Cluster of six nodes, or a master that sentinels watch.
     #[arg(long, value_enum, default_value_t)]
     topology: Topology,
+    /// Over how many partitions the queue is spread; by default 3 on a Cluster, which are on as many
+    /// masters at first, and else 1.
+    #[arg(long)]
+    partitions: Option<u32>,
     /// A list of them, or all that fit the topology, or none:
     /// kill (SIGKILL for processes, from outside and by themselves at named points),
     /// stop (SIGSTOP beyond the lease, then resumed),
@@ -102,9 +108,9 @@ struct RunArgs {
     /// memory (maxmemory reached), readonly (a replica for a while),
     /// net (requests or replies cut off, half-open, delayed or split connections);
     /// of a topology, besides kill and stop: handover (a failover that is ordered), failover (SIGKILL
-    /// for the master), freeze (SIGSTOP for the master), migrate (the queue's slot moves key by key;
-    /// Cluster only), cut (all connections), partition (the master is cut off from sentinels and
-    /// replicas, not from clients; Sentinel only).
+    /// for the master), freeze (SIGSTOP for the master), migrate (the slot of a partition moves, as a
+    /// whole where the server can, else key by key; Cluster only), cut (all connections), partition (the master is cut off from all other
+    /// servers, not from clients).
     #[arg(long, default_value = "all", verbatim_doc_comment)]
     faults: String,
     /// One fault in so many ms, on average.
@@ -145,6 +151,10 @@ impl RunArgs {
                 faults.collect()
             }
         }
+    }
+
+    fn partitions(&self) -> u32 {
+        self.partitions.unwrap_or(self.topology.partitions())
     }
 
     fn store(&self) -> PathBuf {

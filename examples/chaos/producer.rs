@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
-use redeliver::{Error, Message, MessageId, Pushed, Raw, Retry};
+use redeliver::{Durability, Error, Message, MessageId, Pushed, Raw, Retry};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -115,6 +115,10 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
     if rng.u8(..) < 12 {
         message = message.key(rng.u32(..KEYS).to_string());
     }
+    let replicated = agent.args.replicas > 0 && rng.bool();
+    if replicated {
+        message = message.durability(Durability::Replicated(agent.args.replicas));
+    }
     let at = clock.read().await.at_least();
     agent.log.note(&Event::Push { id, at, delay, max, hash })?;
     agent.pass(Point::BeforePush);
@@ -122,9 +126,11 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
     let pushed = agent.queue.push(message).await;
     agent.pass(Point::PushAnswered);
     let answer = match pushed {
-        Ok(Pushed::Ready(_) | Pushed::Scheduled(_) | Pushed::Unproven { .. }) => Answer::Done,
+        Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) if replicated => Answer::Proven,
+        Ok(Pushed::Ready(_) | Pushed::Scheduled(_)) => Answer::Done,
+        Ok(Pushed::Unproven { id: living, .. }) if living == id => Answer::Unproven,
         // After a first try whose answer was lost, another message may have the key by now.
-        Ok(Pushed::Duplicate { .. }) => Answer::Duplicate,
+        Ok(Pushed::Duplicate { .. } | Pushed::Unproven { .. }) => Answer::Duplicate,
         Err(Error::Ambiguous { .. }) => Answer::Unknown,
         Err(_) => Answer::Refused,
     };

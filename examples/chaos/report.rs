@@ -9,11 +9,14 @@ use clap::ValueEnum as _;
 use serde::Serialize;
 
 use crate::agent::Point;
+use crate::faults::Fault;
 use crate::history::Verdict;
 use crate::history::check::Summary;
+use crate::history::pushes::Pushes;
 use crate::history::times::Figures;
 use crate::law::Law;
 use crate::stage::Recovery;
+use crate::topology::Topology;
 use crate::{Format, RunArgs};
 
 pub(crate) struct Report {
@@ -37,6 +40,10 @@ struct Line<'a> {
     faults: u64,
     process_kills: u64,
     server_kills: u64,
+    /// Times at which another master was made or elected.
+    failovers: u64,
+    /// Slots that moved to another node.
+    migrations: u64,
     by_fault: &'a BTreeMap<&'static str, u64>,
     events: u64,
     ok: u64,
@@ -56,6 +63,8 @@ struct Line<'a> {
     absent_unknown: u64,
     refused: u64,
     duplicate: u64,
+    #[serde(flatten)]
+    pushes: &'a Pushes,
     unreplicated: u64,
     undone: u64,
     dead: u64,
@@ -88,6 +97,11 @@ impl Report {
         points.chain(["kill"]).filter_map(|name| self.faults.get(name)).sum()
     }
 
+    fn struck(&self, faults: impl IntoIterator<Item = Fault>) -> u64 {
+        let counts = faults.into_iter().map(|fault| self.faults.get(fault.name()));
+        counts.flatten().sum()
+    }
+
     fn line<'a>(&'a self, args: &'a RunArgs, seed: u64, takeover: &'a Figures) -> Line<'a> {
         let count = |verdict| self.summary.count(verdict);
         let struck = self.faults.iter().filter(|(name, _)| **name != "unreached");
@@ -99,7 +113,9 @@ impl Report {
             messages: self.summary.messages,
             faults: struck.map(|(_, count)| count).sum(),
             process_kills: self.process_kills(),
-            server_kills: self.faults.get("server").copied().unwrap_or(0),
+            server_kills: self.struck([Fault::Server]),
+            failovers: self.struck(Fault::CHANGE_MASTERS),
+            migrations: self.struck([Fault::Migrate]),
             by_fault: &self.faults,
             events: self.summary.events,
             ok: count(Verdict::Ok),
@@ -119,6 +135,7 @@ impl Report {
             absent_unknown: count(Verdict::AbsentUnknown),
             refused: count(Verdict::Refused),
             duplicate: count(Verdict::Duplicate),
+            pushes: &self.summary.pushes,
             unreplicated: self.summary.unreplicated,
             undone: self.summary.undone,
             dead: self.recovery.counts.dead,
@@ -146,6 +163,9 @@ impl Report {
         }
         for (id, damage) in &self.audit.damage {
             tell(&format!("{damage:?}: {id}"));
+        }
+        if args.topology != Topology::One {
+            tell(&self.summary.pushes.to_string());
         }
         let takeover = self.summary.takeovers.figures();
         let line = self.line(args, seed, &takeover);

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{LEASE, Role, hash};
-use crate::crew::{Crew, Reach};
+use crate::crew::{Crew, Orders, Reach};
 use crate::drills::{self, Drills};
 use crate::faults::{Fault, Ground, Targets, storm};
 use crate::history::check::check;
@@ -77,6 +77,8 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
         let (url, socket) = (server.url(), server.socket());
         (Ground::One(Mutex::new(server)), url, socket)
     };
+    let partitions = args.partitions();
+    spread(&url, partitions).await?;
     let proxy = Proxy::new(socket, handle.clone());
     let reach = match &ground {
         Ground::One(_) => Reach::Through(proxy.clone()),
@@ -85,13 +87,16 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let beats = histories.join("proxy");
     handle.spawn(async move { heartbeat::of_tasks(&beats).await });
     let producers = CREW.iter().filter(|(role, _)| *role == Role::Producer);
-    let rate = args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>();
-    let mortal = faults.contains(&Fault::Kill);
-    let mut crew = Crew::new(reach, &histories, rate, mortal, seed);
+    let orders = Orders {
+        rate: args.rate / producers.map(|(_, count)| *count as u64).sum::<u64>(),
+        replicas: topology.replicas(),
+        mortal: faults.contains(&Fault::Kill),
+    };
+    let mut crew = Crew::new(reach, &histories, orders, seed);
     for (role, count) in CREW {
         crew.hire(role, count).await?;
     }
-    let targets = Arc::new(Targets::new(crew, (ground, url), proxy, &histories)?);
+    let targets = Arc::new(Targets::new(crew, (ground, url, partitions), proxy, &histories)?);
     let stop = CancellationToken::new();
     let sampling = law::sample(targets.url.clone(), histories.clone(), stop.clone());
     let sampling = tokio::spawn(sampling);
@@ -112,6 +117,14 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
     let law = sampling.await??;
     drop(network);
     judge(&histories, &targets, (law, recovery, drills)).await
+}
+
+/// A queue has one partition until it is told otherwise.
+async fn spread(url: &str, partitions: u32) -> Result<()> {
+    if partitions > 1 {
+        law::queue(url)?.set_partitions(partitions).await?;
+    }
+    Ok(())
 }
 
 /// A runtime for the proxy alone, so that nothing that the stage does can hold it up. It ends when

@@ -9,7 +9,8 @@ use clap::ValueEnum;
 use crate::agent::QUEUE;
 use crate::cluster::Cluster;
 use crate::faults::Fault;
-use crate::nodes::Node;
+use crate::heartbeat::now_ms;
+use crate::nodes::{Node, until};
 use crate::sentinels::Sentinels;
 
 /// Between two keys of a slot that moves.
@@ -22,6 +23,23 @@ pub(crate) enum Topology {
     One,
     Cluster,
     Sentinel,
+}
+
+impl Topology {
+    /// So many hang on each master; a message that all of them have survives its loss, whichever of
+    /// them is promoted.
+    pub(crate) fn replicas(self) -> u32 {
+        match self {
+            Self::One => 0,
+            Self::Cluster => 1,
+            Self::Sentinel => 2,
+        }
+    }
+
+    /// How many partitions a queue has here unless told otherwise: on a Cluster one for each master.
+    pub(crate) fn partitions(self) -> u32 {
+        if self == Self::Cluster { 3 } else { 1 }
+    }
 }
 
 impl fmt::Display for Topology {
@@ -66,76 +84,137 @@ impl Servers {
         }
     }
 
-    /// Upsets them, waits until another master is elected where that follows and for so long, and
-    /// heals.
-    pub(crate) fn upset(&mut self, fault: Fault, harm: Duration) {
-        match self {
-            Self::Cluster(cluster) => upset_cluster(cluster, fault, harm),
-            Self::Sentinels(sentinels) => upset_sentinels(sentinels, fault, harm),
-        }
+    /// Upsets those that serve a partition, waits until another master is elected where that follows
+    /// and for so long, and heals. Tells in which times a master may have confirmed what no other one
+    /// has.
+    pub(crate) fn upset(&mut self, fault: Fault, partition: u32, harm: Duration) -> Vec<Span> {
+        // A busy machine may have lost one of them since.
         self.heal();
-    }
-
-    /// Whether such a fault may undo what was confirmed. A Cluster hands over without loss.
-    pub(crate) fn undoes(&self, fault: Fault) -> bool {
-        match fault {
-            Fault::Failover | Fault::Freeze | Fault::Partition => true,
-            Fault::Handover => matches!(self, Self::Sentinels(_)),
-            _ => false,
-        }
+        let unsafe_times = match self {
+            Self::Cluster(cluster) => {
+                let slot = cluster.slot_of_partition(QUEUE, partition);
+                upset_cluster(cluster, fault, slot, harm)
+            }
+            Self::Sentinels(sentinels) => upset_sentinels(sentinels, fault, harm),
+        };
+        self.heal();
+        unsafe_times
     }
 }
 
-fn upset_cluster(cluster: &mut Cluster, fault: Fault, harm: Duration) {
-    let master = cluster.owner(QUEUE);
+/// From when to when, in ms.
+type Span = (u64, u64);
+
+/// Waits until the replicas have all that the master had just now, and says when that was: whatever
+/// was confirmed before is safe.
+fn caught_up(nodes: &[Node], master: usize, replicas: impl IntoIterator<Item = usize>) -> u64 {
+    let offset = |node: usize, name: &str| {
+        let told = nodes[node].info("replication", name);
+        told.and_then(|told| told.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let (since, written) = (now_ms(), offset(master, "master_repl_offset"));
+    for replica in replicas {
+        until("a replica catches up", || offset(replica, "slave_repl_offset") >= written);
+    }
+    since
+}
+
+/// Waits until a node that was a master knows that it is none.
+fn demoted(node: &Node) -> u64 {
+    let follows = || node.info("replication", "role").as_deref() == Some("slave");
+    until("the old master follows the new one", follows);
+    now_ms()
+}
+
+fn upset_cluster(cluster: &mut Cluster, fault: Fault, slot: u16, harm: Duration) -> Vec<Span> {
+    let master = cluster.owner_of_slot(slot);
+    let replica = cluster.replica_of(master);
+    let since = caught_up(&cluster.nodes, master, [replica]);
     match fault {
+        // The old master takes no writes while its replica catches up.
         Fault::Handover => {
-            cluster.nodes[cluster.replica_of(master)].ask::<()>(&["CLUSTER", "FAILOVER"]);
-            cluster.elected(QUEUE, master);
+            cluster.nodes[replica].ask::<()>(&["CLUSTER", "FAILOVER"]);
+            cluster.elected(slot, master);
+            Vec::new()
         }
         Fault::Failover => {
             cluster.nodes[master].kill();
-            cluster.elected(QUEUE, master);
+            let died = now_ms();
+            cluster.elected(slot, master);
             sleep(harm);
+            vec![(since, died)]
         }
         Fault::Freeze => {
             cluster.nodes[master].freeze();
-            cluster.elected(QUEUE, master);
+            let hung = now_ms();
+            cluster.elected(slot, master);
             sleep(harm);
+            let woke = now_ms();
             cluster.nodes[master].thaw();
+            vec![(since, hung), (woke, demoted(&cluster.nodes[master]))]
+        }
+        Fault::Partition => {
+            cluster.cut_off(master);
+            cluster.refuses(master);
+            let refused = now_ms();
+            cluster.elected(slot, master);
+            sleep(harm);
+            cluster.let_in();
+            // Until it knows its place again it takes no writes.
+            vec![(since, refused)]
         }
         Fault::Migrate => {
-            let (from, to) = cluster.two_masters(QUEUE);
-            cluster.migrate(QUEUE, from, to, MIGRATION_PAUSE);
+            let (from, to) = cluster.two_masters(slot);
+            if cluster.moves_slots_at_once() {
+                cluster.migrate_at_once(slot, from, to);
+            } else {
+                cluster.migrate(slot, from, to, MIGRATION_PAUSE);
+            }
+            Vec::new()
         }
-        _ => cluster.nodes.iter().for_each(Node::cut),
+        _ => {
+            cluster.nodes.iter().for_each(Node::cut);
+            Vec::new()
+        }
     }
 }
 
-fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) {
+fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) -> Vec<Span> {
     let master = sentinels.master();
+    let replicas = (0..sentinels.servers.len()).filter(|server| *server != master);
+    let since = caught_up(&sentinels.servers, master, replicas);
     match fault {
         Fault::Handover => {
             sentinels.hand_over(0);
             sentinels.elected(master);
+            vec![(since, demoted(&sentinels.servers[master]))]
         }
         Fault::Failover => {
             sentinels.servers[master].kill();
+            let died = now_ms();
             sentinels.elected(master);
             sleep(harm);
+            vec![(since, died)]
         }
         Fault::Freeze => {
             sentinels.servers[master].freeze();
+            let hung = now_ms();
             sentinels.elected(master);
             sleep(harm);
+            let woke = now_ms();
             sentinels.servers[master].thaw();
+            vec![(since, hung), (woke, demoted(&sentinels.servers[master]))]
         }
         Fault::Partition => {
             sentinels.cut_off(master);
             sentinels.elected(master);
             sleep(harm);
             sentinels.let_in();
+            vec![(since, demoted(&sentinels.servers[master]))]
         }
-        _ => sentinels.servers.iter().for_each(Node::cut),
+        _ => {
+            sentinels.servers.iter().for_each(Node::cut);
+            Vec::new()
+        }
     }
 }

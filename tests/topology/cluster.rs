@@ -1,11 +1,13 @@
 //! A Cluster of three masters and three replicas.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use crate::bus::Bus;
 use crate::nodes::{Node, ports, until};
 
 pub(crate) const MASTERS: usize = 3;
@@ -13,11 +15,15 @@ const NODES: usize = 2 * MASTERS;
 /// Long enough that a busy machine is not taken for a dead one.
 const NODE_TIMEOUT_MS: &str = "2000";
 
+/// Whom a node takes its replicas for, so that it can be cut off from them and not from clients.
+const REPLICA: &str = "replica";
+
 /// Who serves which slots, as one of the nodes sees it.
 type Seen = Vec<(std::ops::RangeInclusive<u16>, usize)>;
 
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
+    bus: Bus,
 }
 
 /// The Cluster of this process, whole, for one test at a time.
@@ -32,11 +38,21 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Cluster> {
 impl Cluster {
     pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
-        let (ports, buses) = (ports::<NODES>(), ports::<NODES>());
-        let start = |(port, bus): (u16, u16)| {
+        // Taken first, and kept: a port that was free just now may be given to the next who asks.
+        let doors = [(); NODES].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let announced = doors.each_ref().map(|door| door.local_addr().unwrap().port());
+        let (bus, free) = (Bus::default(), ports::<{ 2 * NODES }>());
+        let (ports, buses) = free.split_at(NODES);
+        for (node, door) in doors.into_iter().enumerate() {
+            bus.lead(door, node, buses[node]);
+        }
+        let start = |node: usize| {
+            let (port, bus, announced) = (ports[node], buses[node], announced[node]);
             let args = format!(
                 "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes \
-                --cluster-announce-ip 127.0.0.1 --cluster-node-timeout {NODE_TIMEOUT_MS} \
+                --cluster-announce-ip 127.0.0.1 --cluster-announce-bus-port {announced} \
+                --user default on nopass ~* &* +@all --user {REPLICA} on >x ~* &* +@all \
+                --masteruser {REPLICA} --masterauth x --cluster-node-timeout {NODE_TIMEOUT_MS} \
                 --cluster-require-full-coverage no --cluster-replica-validity-factor 0 \
                 --repl-diskless-sync-delay 0 --appendonly yes --appendfsync no"
             );
@@ -44,11 +60,11 @@ impl Cluster {
             args.extend(["--save".into(), String::new()]);
             Node::start(&dir, port, "", &args)
         };
-        let nodes: Vec<_> = ports.into_iter().zip(buses).map(start).collect();
+        let nodes: Vec<_> = (0..NODES).map(start).collect();
         for (index, node) in nodes.iter().enumerate() {
             node.wait();
             node.ask::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
-            let (port, bus) = (node.port.to_string(), buses[index].to_string());
+            let (port, bus) = (node.port.to_string(), announced[index].to_string());
             nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let share = 16_384 / MASTERS;
@@ -64,7 +80,8 @@ impl Cluster {
             let follows = || replica.try_ask::<()>(&["CLUSTER", "REPLICATE", &master]).is_ok();
             until("a replica knows its master", follows);
         }
-        Self { nodes }
+        bus.know(nodes.iter().map(|node| node.ask(&["CLUSTER", "MYID"])).collect());
+        Self { nodes, bus }
     }
 
     /// Waits until every node is there, sees a sound Cluster, and each master has a replica.
@@ -72,6 +89,7 @@ impl Cluster {
         for node in &mut self.nodes {
             node.thaw_or_restart();
         }
+        self.let_in();
         until("the Cluster is whole", || {
             let masters = self.masters();
             masters.len() == MASTERS
@@ -116,23 +134,26 @@ impl Cluster {
 
     /// The node that serves this queue.
     pub(crate) fn owner(&self, queue: &str) -> usize {
-        self.owner_but(queue, usize::MAX).expect("somebody serves it")
+        self.owner_of_slot(self.slot(queue))
+    }
+
+    pub(crate) fn owner_of_slot(&self, slot: u16) -> usize {
+        self.owner_but(slot, usize::MAX).expect("somebody serves it")
     }
 
     /// The same as somebody else than that node sees it; nothing while nobody else does.
-    pub(crate) fn owner_but(&self, queue: &str, but: usize) -> Option<usize> {
-        let slot = self.slot(queue);
+    fn owner_but(&self, slot: u16, but: usize) -> Option<usize> {
         let seen = self.seen_but(but)?;
         seen.into_iter().find(|(slots, _)| slots.contains(&slot)).map(|(_, master)| master)
     }
 
-    pub(crate) fn owner_of_slot(&self, slot: u16) -> usize {
-        let seen = self.seen_but(usize::MAX).unwrap();
-        seen.into_iter().find(|(slots, _)| slots.contains(&slot)).unwrap().1
+    /// Where a queue is that has but one partition.
+    pub(crate) fn slot(&self, queue: &str) -> u16 {
+        self.slot_of_partition(queue, 0)
     }
 
-    pub(crate) fn slot(&self, queue: &str) -> u16 {
-        let tag = format!("{{{queue}.0}}");
+    pub(crate) fn slot_of_partition(&self, queue: &str, partition: u32) -> u16 {
+        let tag = format!("{{{queue}.{partition}}}");
         let mut told = self.nodes.iter().map(|node| node.try_ask(&["CLUSTER", "KEYSLOT", &tag]));
         told.find_map(Result::ok).expect("somebody answers")
     }
@@ -151,23 +172,44 @@ impl Cluster {
         self.nodes.iter().position(is_it)
     }
 
-    /// Waits until others see the queue at another node than this one.
-    pub(crate) fn elected(&self, name: &str, dead: usize) -> Duration {
+    /// Waits until others see the slot at another node than this one.
+    pub(crate) fn elected(&self, slot: u16, dead: usize) -> Duration {
         until("another master is elected", || {
-            self.owner_but(name, dead).is_some_and(|owner| owner != dead)
+            self.owner_but(slot, dead).is_some_and(|owner| owner != dead)
         })
     }
 
-    /// Who serves the queue, and another master.
-    pub(crate) fn two_masters(&self, name: &str) -> (usize, usize) {
-        let from = self.owner(name);
+    /// Cuts a node off from all others, and from no client.
+    pub(crate) fn cut_off(&self, node: usize) {
+        self.bus.cut_off(Some(node));
+        self.nodes[node].ask::<()>(&["ACL", "SETUSER", REPLICA, "off"]);
+        self.nodes[node].ask::<()>(&["CLIENT", "KILL", "USER", REPLICA]);
+    }
+
+    pub(crate) fn let_in(&self) {
+        for node in &self.nodes {
+            let let_in = || node.try_ask::<()>(&["ACL", "SETUSER", REPLICA, "on"]).is_ok();
+            until("a node lets its replicas in", let_in);
+        }
+        self.bus.cut_off(None);
+    }
+
+    /// Waits until a node that was cut off refuses writes.
+    pub(crate) fn refuses(&self, node: usize) -> Duration {
+        let fails = || self.nodes[node].info_of_cluster("cluster_state") == "fail";
+        until("a node that was cut off refuses writes", fails)
+    }
+
+    /// Who serves the slot, and another master.
+    pub(crate) fn two_masters(&self, slot: u16) -> (usize, usize) {
+        let from = self.owner_of_slot(slot);
         (from, self.masters().into_iter().find(|master| *master != from).unwrap())
     }
 
-    /// Moves a queue's slot from one master to another as operators do, one key after the other, with
-    /// a pause after each.
-    pub(crate) fn migrate(&self, name: &str, from: usize, to: usize, pause: Duration) {
-        let slot = self.slot(name).to_string();
+    /// Moves a slot from one master to another as operators do, one key after the other, with a pause
+    /// after each.
+    pub(crate) fn migrate(&self, slot: u16, from: usize, to: usize, pause: Duration) {
+        let slot = slot.to_string();
         let [source, target] = [from, to].map(|index| &self.nodes[index]);
         let [from, to]: [String; 2] = [source, target].map(|node| node.ask(&["CLUSTER", "MYID"]));
         target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from]);
@@ -183,6 +225,22 @@ impl Cluster {
         for node in [target, source] {
             node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]);
         }
+    }
+
+    /// Whether the nodes can move a slot as a whole, which Valkey does from version 9 on.
+    pub(crate) fn moves_slots_at_once(&self) -> bool {
+        let told = self.nodes.iter().find_map(|node| node.info("server", "valkey_version"));
+        let major = told.and_then(|told| told.split('.').next()?.parse::<u32>().ok());
+        major.is_some_and(|major| major >= 9)
+    }
+
+    /// Moves a slot with all that is in it in one step, as such servers do.
+    pub(crate) fn migrate_at_once(&self, slot: u16, from: usize, to: usize) {
+        let (source, number) = (&self.nodes[from], slot.to_string());
+        let to_id: String = self.nodes[to].ask(&["CLUSTER", "MYID"]);
+        let order = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &number, &number, "NODE", &to_id];
+        source.ask::<()>(&order);
+        until("the slot has moved", || self.owner_of_slot(slot) == to);
     }
 
     /// A name for a queue on that node; each call another one.

@@ -21,7 +21,7 @@ async fn a_master_that_hands_over_loses_nothing_and_fails_no_call() {
     let master = cluster.owner(&name);
     let traffic = Traffic::start(&cluster.url(), &name).await;
     cluster.nodes[cluster.replica_of(master)].ask::<()>(&["CLUSTER", "FAILOVER"]);
-    block_in_place(|| cluster.elected(&name, master));
+    block_in_place(|| cluster.elected(cluster.slot(&name), master));
     let resumed = traffic.flows_after(Calm::now()).await;
     let (seen, lost) = traffic.end().await;
     eprintln!("handed over: flows {resumed:?} after, slowest push {:?}", seen.slowest);
@@ -36,7 +36,7 @@ async fn after_the_death_of_a_master_its_replica_is_found() {
     let master = cluster.owner(&name);
     let traffic = Traffic::start(&cluster.url(), &name).await;
     cluster.nodes[master].kill();
-    let election = block_in_place(|| cluster.elected(&name, master));
+    let election = block_in_place(|| cluster.elected(cluster.slot(&name), master));
     let resumed = traffic.flows_after(Calm::now()).await;
     cluster.nodes[master].restart();
     let (seen, lost) = traffic.end().await;
@@ -58,7 +58,7 @@ async fn a_master_that_hangs_is_left_for_its_replica() {
     traffic.pause().await;
     // The worker and its poller wait in blocking reads, and nobody else calls that node.
     cluster.nodes[master].freeze();
-    let election = block_in_place(|| cluster.elected(&name, master));
+    let election = block_in_place(|| cluster.elected(cluster.slot(&name), master));
     let elected = Calm::now();
     let id = queue(&cluster.url(), &name).await.push(Raw::from("x")).await.unwrap().id();
     let pushed = elected.elapsed();
@@ -70,6 +70,28 @@ async fn a_master_that_hangs_is_left_for_its_replica() {
     assert!(pushed < RESUMED && woken < 3 * RESUMED, "{pushed:?} {woken:?}");
     let (_, lost) = traffic.end().await;
     assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_cut_off_with_clients_beside_it_is_left_for_its_replica() {
+    let cluster = whole().await;
+    let name = cluster.name_on(cluster.masters()[0]);
+    let (master, slot) = (cluster.owner(&name), cluster.slot(&name));
+    let traffic = Traffic::start(&cluster.url(), &name).await;
+    cluster.cut_off(master);
+    let refused = block_in_place(|| cluster.refuses(master));
+    let election = refused + block_in_place(|| cluster.elected(slot, master));
+    let resumed = traffic.flows_after(Calm::now()).await;
+    cluster.let_in();
+    let (seen, lost) = traffic.end().await;
+    eprintln!(
+        "cut off: refused writes after {refused:?}, elected after {election:?}, flows {resumed:?} \
+        later, {} of {} lost, {} given up",
+        lost.len(),
+        seen.pushed.len(),
+        seen.failed.len()
+    );
+    assert!(resumed < RESUMED, "{resumed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

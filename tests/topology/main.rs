@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, and tells what it saw"
 )]
 
+mod bus;
 mod calm;
 mod cluster;
 mod failover;

@@ -10,6 +10,7 @@ use redeliver::MessageId;
 
 use super::judge::Story;
 use super::lateness::{TAKEOVER_MS, Takeover};
+use super::pushes::Pushes;
 use super::times::Times;
 use super::trouble::Troubles;
 use super::turns::Turns;
@@ -32,7 +33,9 @@ pub(crate) struct Summary {
     /// Lines that nobody can read, torn last ones apart.
     pub(crate) unreadable: u64,
     pub(crate) verdicts: BTreeMap<Verdict, u64>,
-    /// Confirmed, and gone with a failover.
+    /// What became of the pushes that were confirmed.
+    pub(crate) pushes: Pushes,
+    /// Gone with a failover, and never proven.
     pub(crate) unreplicated: u64,
     /// What else looks as if a failover had undone a part of it.
     pub(crate) undone: u64,
@@ -52,6 +55,7 @@ impl Summary {
             events: 0,
             unreadable: 0,
             verdicts: BTreeMap::new(),
+            pushes: Pushes::default(),
             unreplicated: 0,
             undone: 0,
             shown: Vec::new(),
@@ -76,15 +80,22 @@ impl Summary {
         self.taken.extend(story.takeovers());
         story.turn().into_iter().for_each(|(by, claimed)| self.turns.note(by, claimed));
         let late = if story.is_late(troubles) { Verdict::Late } else { Verdict::Ok };
-        let verdict = story.verdict().max(late);
-        self.messages += 1;
-        if verdict.may_be_undone() && story.may_be_undone(troubles) {
-            match verdict {
-                Verdict::Lost => self.unreplicated += 1,
-                _ => self.undone += 1,
-            }
-            return;
+        let mut verdict = story.verdict().max(late);
+        let undone = verdict.may_be_undone() && story.may_be_undone(troubles);
+        if undone && story.is_gone() {
+            // Whatever else was undone of it excuses no loss.
+            verdict = Verdict::Lost;
         }
+        self.messages += 1;
+        self.pushes.note(story.confirmed(), verdict == Verdict::Lost);
+        match verdict {
+            Verdict::Lost if story.push_may_be_undone(troubles) => self.unreplicated += 1,
+            verdict if undone && verdict != Verdict::Lost => self.undone += 1,
+            verdict => self.count_in(verdict, id),
+        }
+    }
+
+    fn count_in(&mut self, verdict: Verdict, id: MessageId) {
         let count = self.verdicts.entry(verdict).or_default();
         *count += 1;
         if !verdict.is_allowed() && *count <= MAX_SHOWN as u64 {

@@ -107,6 +107,10 @@ impl Event {
 pub(crate) enum Answer {
     /// It happened.
     Done,
+    /// It happened, and every replica that was asked for has confirmed it; of pushes only.
+    Proven,
+    /// It happened, and too few of the replicas that were asked for confirmed it in time.
+    Unproven,
     /// The receipt did not hold; nothing happened.
     Lost,
     /// Nothing happened, says the error.
@@ -115,6 +119,12 @@ pub(crate) enum Answer {
     Duplicate,
     /// It may have happened.
     Unknown,
+}
+
+impl Answer {
+    pub(crate) fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::Proven | Self::Unproven)
+    }
 }
 
 /// What a holder does with its delivery.

@@ -7,6 +7,8 @@ use super::{Answer, Event, How};
 
 /// Two clock readings of one host may disagree by their rounding.
 const SLACK_MS: u64 = 2;
+/// So long after a holder asked its master may still carry that out: a call waits 2 s for its answer.
+const OPEN_CALL_MS: u64 = 3_000;
 
 /// What is to be said of one message; the allowed ones first, then the worse the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -177,15 +179,40 @@ impl Story {
         }
     }
 
-    /// Whether something of it may have been undone by a failover.
+    /// What was confirmed of its push.
+    pub(crate) fn confirmed(&self) -> Option<Answer> {
+        self.answer.map(|(answer, _)| answer).filter(|answer| answer.is_done())
+    }
+
+    /// Whether nothing says that it was handled or rests in the dead letters.
+    pub(crate) fn is_gone(&self) -> bool {
+        let acked = |it: &Settle| it.how == How::Ack && it.may_be_done();
+        self.dead.is_none() && !self.settles.iter().any(acked)
+    }
+
+    /// Whether a failover may have undone its push: it was not proven, and carried out while nobody but
+    /// the master may have had it.
+    pub(crate) fn push_may_be_undone(&self, troubles: &Troubles) -> bool {
+        let proven = self.confirmed() == Some(Answer::Proven);
+        let pushed = self.pushed_between();
+        !proven && pushed.is_some_and(|(from, until)| troubles.may_undo(from, until))
+    }
+
+    /// Between which times the push was carried out, if it ever was.
+    fn pushed_between(&self) -> Option<(u64, u64)> {
+        let push = self.push?;
+        let seen = self.deliveries.first().map(|first| first.claimed);
+        let by = self.answer.map(|(_, by)| by).or(seen)?;
+        Some((push.due - push.delay, by))
+    }
+
+    /// Whether a failover may have undone its push, a claim, or what a holder did.
     pub(crate) fn may_be_undone(&self, troubles: &Troubles) -> bool {
-        // A push was carried out at some time between the two.
-        let pushed = self.push.zip(self.answer);
-        let pushed = pushed.map(|(push, (_, by))| (push.due - push.delay, by));
         let claimed = self.deliveries.iter().map(|delivery| (delivery.claimed, delivery.claimed));
-        let settled = self.settles.iter().map(|settle| (settle.at, settle.at));
-        let mut times = pushed.into_iter().chain(claimed).chain(settled);
-        times.any(|(from, until)| troubles.may_undo(from, until))
+        let settled = self.settles.iter().map(|settle| (settle.at, settle.at + OPEN_CALL_MS));
+        let mut times = claimed.chain(settled);
+        self.push_may_be_undone(troubles)
+            || times.any(|(from, until)| troubles.may_undo(from, until))
     }
 
     /// The worst that can be said, lateness apart.
@@ -222,7 +249,7 @@ impl Story {
     fn after_loss(&self) -> Verdict {
         let acked = self.settles.iter().any(|it| it.how == How::Ack && it.may_be_done());
         let pushed_since = |since| match self.answer {
-            Some((Answer::Done, by)) => by >= since,
+            Some((answer, by)) if answer.is_done() => by >= since,
             _ => true,
         };
         let may_be_gone = self.undone.iter().any(|&(since, gone)| gone && pushed_since(since));
@@ -318,8 +345,7 @@ impl Story {
         let acked = |settle: &&Settle| settle.how == How::Ack && settle.may_be_done();
         let acks = self.settles.iter().filter(acked);
         let Some(dead) = self.dead else {
-            let answered = matches!(self.answer, Some((Answer::Done, _)));
-            return match (acks.count(), answered) {
+            return match (acks.count(), self.confirmed().is_some()) {
                 (0, _) => Verdict::Lost,
                 (_, true) => Verdict::Ok,
                 (_, false) => Verdict::Recovered,

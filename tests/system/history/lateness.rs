@@ -1,10 +1,10 @@
 //! Whether a message came in time, where nothing excused a delay.
 
+use super::How;
 use super::judge::{Delivery, Story};
 use super::times::Times;
 use super::trouble::Troubles;
 use super::turns::Turns;
-use super::{Answer, How};
 
 /// A poller looks every five seconds whatever it misses; one more for a slow machine.
 const LATE_MS: u64 = 6_000;
@@ -37,7 +37,7 @@ impl Story {
     /// The latest time at which the push was due, where it is known.
     fn due_by(&self) -> Option<u64> {
         match (self.push, self.answer) {
-            (Some(push), Some((Answer::Done, by))) => Some(by + push.delay),
+            (Some(push), Some((answer, by))) if answer.is_done() => Some(by + push.delay),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod event;
 mod judge;
 mod lateness;
 mod log;
+pub(crate) mod pushes;
 pub(crate) mod synthetic;
 pub(crate) mod times;
 pub(crate) mod trouble;
