@@ -9,6 +9,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::bus::Bus;
 use crate::nodes::{Node, ports, until};
+use crate::under_test;
 
 pub(crate) const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
@@ -81,6 +82,8 @@ impl Cluster {
             until("a replica knows its master", follows);
         }
         bus.know(nodes.iter().map(|node| node.ask(&["CLUSTER", "MYID"])).collect());
+        let client = redis::Client::open(nodes[0].url()).unwrap();
+        under_test::prove(&mut client.get_connection().unwrap());
         Self { nodes, bus }
     }
 
