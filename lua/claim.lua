@@ -7,7 +7,8 @@
 --          3 lease  ms, > 0
 -- RETURNS  {more | empty | paused, deadline ms, then n times: id, record, attempt line or ''};
 --          empty: none is left in ready
--- COST     O(n log pending), n <= 1000; records are read 16 at a time against the budget
+-- COST     O(n log pending), n <= 1000; of records one is read, then up to 16 at a time: as many as
+--          fit what is left of the budget if each is as long as the longest so far
 local limit, bytes, lease = whole(ARGV[1]), whole(ARGV[2]), whole(ARGV[3])
 demand(limit <= MAX_ITEMS and lease > 0, 'BADARG limit or lease is out of bounds')
 local size, now = open(), clock()
@@ -18,9 +19,9 @@ if size.paused then return { 'paused', deadline } end
 local ids = limit > 0 and call('LRANGE', READY, 0, limit - 1) or {}
 local reply, members, seen, ghosts = { 'empty', deadline }, {}, {}, {}
 local taken, used, full = 0, 0, false
-for first = 1, #ids, 16 do
-  if full then break end
-  local page = { unpack(ids, first, math.min(first + 15, #ids)) }
+local first, page_size, longest = 1, 1, 1
+while first <= #ids and not full do
+  local page = { unpack(ids, first, math.min(first + page_size - 1, #ids)) }
   local records, lines = call('HMGET', MESSAGES, unpack(page)), lines_of(page, size)
   for i, id in ipairs(page) do
     local record = records[i]
@@ -31,12 +32,14 @@ for first = 1, #ids, 16 do
       ghosts[#ghosts + 1] = id
     elseif not seen[id] then
       seen[id] = true
-      used = used + #record
+      used, longest = used + #record, math.max(longest, #record)
       pair(members, deadline, id)
       pair(reply, id, record)
       reply[#reply + 1] = lines[i] or ''
     end
   end
+  first = first + #page
+  page_size = math.max(1, math.min(16, math.floor((bytes - used) / longest)))
 end
 
 local left = size.ready - taken

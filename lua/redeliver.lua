@@ -5,7 +5,7 @@
 -- ARGV     1 limit   messages of each kind, 1..1000
 --          2 poller  name of the caller: at most three watch one deadline; '' = watches nothing
 -- RETURNS  {promoted, reclaimed, died, ghosts, 1 if more is due, us until the next look}
--- COST     O(n log n), n <= 2 * limit; records are read 16 at a time, up to 2 MiB, and only
+-- COST     O(n log n), n <= 2 * limit; records are read up to 16 at a time, up to 2 MiB, and only
 --          for messages that nobody failed before
 local limit, poller = whole(ARGV[1]), ARGV[2]
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
@@ -24,19 +24,23 @@ for i = 1, #overdue do
   maxima[i] = max
   if not max then unread[#unread + 1] = i end
 end
-for first = 1, #unread, 16 do
+local first, page_size, longest = 1, 1, 1
+while first <= #unread do
   if budget <= 0 then
     done = unread[first] - 1
     break
   end
   local page = {}
-  for i = first, math.min(first + 15, #unread) do page[#page + 1] = overdue[unread[i]] end
+  for i = first, math.min(first + page_size - 1, #unread) do page[#page + 1] = overdue[unread[i]] end
   for i, record in ipairs(call('HMGET', MESSAGES, unpack(page))) do
     local at = unread[first + i - 1]
     ghost[at] = not record
     maxima[at] = max_of(record)
-    budget = budget - #(record or '')
+    local length = #(record or '')
+    budget, longest = budget - length, math.max(longest, length)
   end
+  first = first + #page
+  page_size = math.max(1, math.min(16, math.floor(budget / longest)))
 end
 
 local back, dead, rewritten, left = {}, {}, {}, {}
@@ -70,7 +74,7 @@ count('ghosts', ghosts)
 local function head(set)
   return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or math.huge
 end
-local first = false
+local is_first = false
 
 -- Three watchers survive the death of two; more would only wake the server for nothing.
 local function watches(at)
@@ -84,7 +88,7 @@ local function watches(at)
     if name == poller then return true end
   end
   if #watchers >= 3 then return false end
-  first = #watchers == 0
+  is_first = #watchers == 0
   watchers[#watchers + 1] = poller
   call('HSET', META, 'watch', watched .. ' ' .. table.concat(watchers, ' '))
   return true
@@ -95,7 +99,7 @@ local wait, more = next_at - now, next_at <= now
 local watching = not more and wait < MAX_IDLE_MS and watches(next_at)
 -- The second and third watcher come while the first one's news is on its way: they stay silent.
 -- The first one, and whoever looks without a deadline, mend a bell whose token was lost.
-local news = #due + #left > 0 or not watching or first
+local news = #due + #left > 0 or not watching or is_first
 if news and size.ready + #due + #back > 0 then ring_bell(size) end
 local micros_left = more and 0 or watching and wait * 1000 - micros or MAX_IDLE_MS * 1000
 return { #due, #back, died, ghosts, more and 1 or 0, micros_left }

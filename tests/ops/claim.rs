@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use redeliver::{Message, MessageId, Policy, Raw};
 
+use crate::fixture::under_test::{Only, lacks};
 use crate::fixture::{Fixture, SECOND, shared};
+use crate::pages::{self, LONG, pages_of, push};
 
 /// What claim answers: the word, the deadline, then id, record and line of each message.
 fn claim(fixture: &Fixture, limit: &str, bytes: &str, lease: &str) -> Vec<String> {
@@ -231,4 +233,21 @@ async fn a_delivery_tells_when_it_was_claimed_by_the_servers_clock() {
     assert!((before..=fixture.counts().await.now_ms).contains(&claimed_ms));
     let deadline = fixture.time_of("pending", delivery.id()).unwrap();
     assert_eq!(claimed_ms + 600_000, deadline);
+}
+
+#[tokio::test]
+async fn claim_reads_no_more_records_than_its_budget_may_have_room_for() {
+    if lacks(Only::Monitor) {
+        return;
+    }
+    let fixture = pages::queue().await;
+    for (length, pages, claimed) in [(100, &[1, 16, 3][..], 20), (LONG, &[1, 2, 1], 3)] {
+        push(&fixture, 20, length).await;
+        let read = pages_of(&fixture, async {
+            let held = fixture.queue.claim(20).await.unwrap();
+            assert_eq!(held.len(), claimed, "{length}");
+        });
+        assert_eq!(read.await, pages, "{length}");
+    }
+    fixture.assert_law().await;
 }

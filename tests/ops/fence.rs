@@ -50,6 +50,7 @@ async fn fence_finds_by_key_and_by_id_whatever_lives() {
     let (routing, messages, found) = fence(&fixture, &["3 2 1", "=k", "=other", &nobody, "=k"]);
     assert_eq!((routing.as_str(), messages), ("3 2 1", 5));
     assert_eq!(found, [&*keyed, "scheduled", "", "", "", "", &*keyed, "scheduled"]);
+    assert_eq!(fence(&fixture, &["", "=k"]).2, [&*keyed, "scheduled"]);
     fixture.queue.cancel(&[keyed.parse().unwrap()]).await.unwrap();
     assert_eq!(fence(&fixture, &["", "=k"]).2, ["", ""]);
     fixture.assert_law().await;
@@ -125,4 +126,13 @@ async fn a_damaged_routing_is_none() {
     let found = Pushed::Duplicate { id: id.parse().unwrap(), state: State::Ready };
     assert_eq!(pushed.unwrap(), found);
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn fence_takes_a_routing_of_256_bytes_and_refuses_a_longer_one() {
+    let fixture = Fixture::new().await;
+    let [longest, longer] = ["10 4", "100 4"].map(|head| format!("{head}{}", " 1".repeat(126)));
+    assert_eq!((longest.len(), longer.len()), (256, 257));
+    fixture.refused("fence", &[&longer], "BADARG");
+    assert_eq!(fence(&fixture, &[&longest]).0, longest);
 }

@@ -25,6 +25,7 @@ mod ghosts;
 mod held;
 mod limit;
 mod noscript;
+mod pages;
 mod pause;
 mod peek;
 mod proxy;

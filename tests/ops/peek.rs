@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use redeliver::{MessageId, Raw, State};
 
+use crate::fixture::under_test::{Only, lacks};
 use crate::fixture::{Fixture, SECOND};
+use crate::pages::{self, LONG, pages_of, push};
 
 #[tokio::test]
 async fn peek_shows_each_state_and_touches_nothing() {
@@ -135,4 +137,20 @@ async fn peek_shows_what_a_message_has_been_through() {
     assert_eq!((message.attempt, message.failures, message.max_attempts), (3, 1, 3));
     assert_eq!(message.history[0].error, "one");
     fixture.assert_law().await;
+}
+
+#[tokio::test]
+async fn peek_reads_no_more_records_than_its_budget_may_have_room_for() {
+    if lacks(Only::Monitor) {
+        return;
+    }
+    for (length, pages, shown) in [(100, &[1, 16, 3][..], 20), (LONG, &[1, 2, 1], 3)] {
+        let fixture = pages::queue().await;
+        push(&fixture, 20, length).await;
+        let read = pages_of(&fixture, async {
+            let page = fixture.queue.peek(State::Ready, 0, 20).await.unwrap();
+            assert_eq!(page.messages.len(), shown, "{length}");
+        });
+        assert_eq!(read.await, pages, "{length}");
+    }
 }

@@ -184,3 +184,14 @@ async fn push_reaches_no_queue_of_a_hostile_name() {
     assert_eq!(queue.destroy().await.unwrap(), 1);
     assert!(!server.queues().await.unwrap().contains(queue.name()));
 }
+
+#[tokio::test]
+async fn push_takes_a_routing_of_256_bytes_and_refuses_a_longer_one() {
+    let fixture = Fixture::new().await;
+    let [longest, longer] = ["10 4", "100 4"].map(|head| format!("{head}{}", " 1".repeat(126)));
+    assert_eq!((longest.len(), longer.len()), (256, 257));
+    fixture.refused("push", &[&longer, "1", "0\n\na", "", "0"], "BADARG");
+    let placed: Vec<String> = fixture.call("push", &[&longest, "1", "0\n\na", "", "0"]);
+    assert_eq!(placed, ["ready"]);
+    fixture.assert_law().await;
+}

@@ -25,6 +25,8 @@ pub(crate) enum Only {
     ClientControl,
     /// `SLOWLOG`.
     SlowLog,
+    /// `MONITOR`.
+    Monitor,
     /// Files of the form that servers have.
     ServerFiles,
     /// To be another one than the engine, for comparison.
