@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::backoff::millis;
 use crate::batch::cut;
@@ -20,6 +20,8 @@ use crate::snapshot::REPLY_BYTES;
 
 /// A partition that takes longer to answer is passed over while there are others.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same for all that come behind a first message, together.
+const PATIENCE_IN_HAND: Duration = Duration::from_millis(500);
 
 /// What a claim brought. Dropped, it releases what was not taken out of it.
 #[derive(Debug)]
@@ -74,7 +76,8 @@ pub(crate) async fn claim<T: Payload>(
 }
 
 /// Claims from one partition after the other, each time beginning with another one. It fails when
-/// it found nothing, and one of them failed.
+/// it found nothing, and one of them failed. Leases run from the first message on: with one in hand
+/// nobody waits for a partition that is slow to answer.
 pub(crate) async fn gather<T: Payload>(
     shared: &Shared,
     limit: u32,
@@ -88,13 +91,18 @@ pub(crate) async fn gather<T: Payload>(
     let (mut gathered, mut failed) = (Vec::new(), None);
     let mut left = limit as usize;
     let from = fastrand::usize(..partitions.len());
+    let mut given_up = None;
     for partition in partitions.iter().cycle().skip(from).take(partitions.len()) {
         let wanted = u32::try_from(left).unwrap_or(u32::MAX);
         let late = |_| Error::Unavailable { reason: "a partition does not answer".into() };
-        let claimed = timeout(PATIENCE, claim::<T>(partition, wanted, lease)).await;
+        let patience = given_up.map_or(PATIENCE, |it: Instant| it - Instant::now());
+        let claimed = timeout(patience, claim::<T>(partition, wanted, lease)).await;
         match claimed.map_err(late).and_then(|claimed| claimed) {
             Ok(claimed) => {
                 left = left.saturating_sub(claimed.len());
+                if claimed.len() > 0 {
+                    given_up.get_or_insert_with(|| Instant::now() + PATIENCE_IN_HAND);
+                }
                 gathered.push(claimed);
             }
             Err(error) => {
@@ -103,7 +111,7 @@ pub(crate) async fn gather<T: Payload>(
                 failed = Some(error);
             }
         }
-        if left == 0 {
+        if left == 0 || given_up.is_some_and(|given_up| given_up <= Instant::now()) {
             break;
         }
     }

@@ -182,7 +182,10 @@ async fn reach(
     access: &Access,
     config: &redis::AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, Fault> {
-    let client = client(info, access).await.map_err(|error| match error {
+    // A password may be read from where nobody answers.
+    let late = || Error::Unavailable { reason: "the password or a certificate is not read".into() };
+    let client = timeout(CONNECT_TIMEOUT, client(info, access)).await;
+    let client = client.unwrap_or_else(|_| Err(late())).map_err(|error| match error {
         Error::Denied { reason } => Fault::Denied { reason },
         error => Fault::Unavailable { reason: error.to_string(), resolve: true },
     })?;

@@ -146,28 +146,45 @@ impl<T: Payload> Delivery<T> {
     }
 
     /// The message is done; it is removed.
-    pub async fn ack(self) -> Result<Settled> {
-        self.settle_ack().await
+    pub async fn ack(&self) -> Result<Settled> {
+        let Ran { reply, repeated } = self.partition.ack.submit(self.receipt).await?;
+        Ok(match reply {
+            Acked::Acked => Settled::Done,
+            Acked::Lost => lost(repeated),
+        })
     }
 
     /// The attempt failed: the message comes back after the delay that its backoff gives, or dies.
-    pub async fn retry(self, error: &str) -> Result<Retried> {
+    pub async fn retry(&self, error: &str) -> Result<Retried> {
         self.settle_retry(None, error).await
     }
 
     /// The attempt failed: the message comes back after the given delay, or dies.
-    pub async fn retry_after(self, delay: Duration, error: &str) -> Result<Retried> {
+    pub async fn retry_after(&self, delay: Duration, error: &str) -> Result<Retried> {
         self.settle_retry(Some(delay), error).await
     }
 
     /// No attempt can succeed: the message goes to the dead letters at once.
-    pub async fn bury(self, reason: &str) -> Result<Settled> {
-        self.settle_bury(reason).await
+    pub async fn bury(&self, reason: &str) -> Result<Settled> {
+        let item = BuryItem { receipt: self.receipt, line: self.failed_line(reason) };
+        let Ran { reply, repeated } = self.partition.bury.submit(item).await?;
+        Ok(match reply {
+            Buried::Dead => Settled::Done,
+            Buried::Lost => lost(repeated),
+        })
     }
 
     /// Gives the message back without spending a failure; zero puts it at the head of the queue.
-    pub async fn release(self, delay: Duration) -> Result<Settled> {
-        self.settle_release(delay).await
+    pub async fn release(&self, delay: Duration) -> Result<Settled> {
+        if delay > crate::backoff::MAX_DELAY {
+            return Err(Error::invalid("delay", &format!("{delay:?}"), "at most ten years"));
+        }
+        let item = self.release_item(delay);
+        let Ran { reply, repeated } = self.partition.release.submit(item).await?;
+        Ok(match reply {
+            Released::Ready | Released::Scheduled => Settled::Done,
+            Released::Lost => lost(repeated),
+        })
     }
 
     /// Makes the lease end this long from now, if that is later than it would.
@@ -198,14 +215,6 @@ impl<T: Payload> Delivery<T> {
         self.receipt
     }
 
-    pub(crate) async fn settle_ack(&self) -> Result<Settled> {
-        let Ran { reply, repeated } = self.partition.ack.submit(self.receipt).await?;
-        Ok(match reply {
-            Acked::Acked => Settled::Done,
-            Acked::Lost => lost(repeated),
-        })
-    }
-
     pub(crate) async fn settle_retry(
         &self,
         delay: Option<Duration>,
@@ -226,27 +235,6 @@ impl<T: Payload> Delivery<T> {
             Failed::Dead => Retried::Dead,
             Failed::Lost if repeated => Retried::Unknown,
             Failed::Lost => Retried::Lost,
-        })
-    }
-
-    pub(crate) async fn settle_bury(&self, reason: &str) -> Result<Settled> {
-        let item = BuryItem { receipt: self.receipt, line: self.failed_line(reason) };
-        let Ran { reply, repeated } = self.partition.bury.submit(item).await?;
-        Ok(match reply {
-            Buried::Dead => Settled::Done,
-            Buried::Lost => lost(repeated),
-        })
-    }
-
-    pub(crate) async fn settle_release(&self, delay: Duration) -> Result<Settled> {
-        if delay > crate::backoff::MAX_DELAY {
-            return Err(Error::invalid("delay", &format!("{delay:?}"), "at most ten years"));
-        }
-        let item = self.release_item(delay);
-        let Ran { reply, repeated } = self.partition.release.submit(item).await?;
-        Ok(match reply {
-            Released::Ready | Released::Scheduled => Settled::Done,
-            Released::Lost => lost(repeated),
         })
     }
 

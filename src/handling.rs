@@ -138,12 +138,12 @@ async fn settle<T: Payload>(delivery: &Delivery<T>, outcome: &Outcome) {
 
 async fn settle_once<T: Payload>(delivery: &Delivery<T>, outcome: &Outcome) -> Result<Settled> {
     match outcome {
-        Outcome::Ack => delivery.settle_ack().await,
+        Outcome::Ack => delivery.ack().await,
         Outcome::Retry { error, after } => {
             let after = after.map(|after| after.min(MAX_DELAY));
             Ok(delivery.settle_retry(after, error).await?.settled())
         }
-        Outcome::Bury { reason } => delivery.settle_bury(reason).await,
-        Outcome::Release { after } => delivery.settle_release((*after).min(MAX_DELAY)).await,
+        Outcome::Bury { reason } => delivery.bury(reason).await,
+        Outcome::Release { after } => delivery.release((*after).min(MAX_DELAY)).await,
     }
 }

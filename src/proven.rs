@@ -133,6 +133,7 @@ impl ProvenPush {
         }
         if self.proof.synced {
             commands.cmd("CONFIG").arg("GET").arg(&SYNC_SETTINGS);
+            commands.cmd("INFO").arg("persistence");
         }
     }
 
@@ -158,7 +159,8 @@ impl ProvenPush {
             confirmed.replicas = u32::try_from(replicas).unwrap_or_default();
         }
         if self.proof.synced {
-            confirmed.synced = judged(values.next(), held)?.is_ok_and(is_synced);
+            let settings = judged(values.next(), held)?.is_ok_and(is_synced);
+            confirmed.synced = judged(values.next(), held)?.is_ok_and(has_a_file) && settings;
         }
         Ok(confirmed)
     }
@@ -171,6 +173,15 @@ fn is_synced(told: Value) -> bool {
     let is = |name: &str, value: &str| settings.get(name).is_some_and(|set| set == value);
     let [only, sync, not_on_rewrite] = SYNC_SETTINGS;
     is(only, "yes") && is(sync, "always") && !is(not_on_rewrite, "yes")
+}
+
+/// Until its first rewrite has ended, a file that was begun anew is none that the server would read: after
+/// `CONFIG SET appendonly yes`, and after each full copy of a replica that is promoted then.
+fn has_a_file(told: Value) -> bool {
+    let told: String = redis::from_redis_value(told).unwrap_or_default();
+    let says = |line: &str| told.lines().any(|told| told == line);
+    let rewrites = ["aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"].into_iter().any(says);
+    says("aof_enabled:1") && !(rewrites && says("aof_base_size:0"))
 }
 
 fn fault_of(value: &Value) -> Option<Fault> {
@@ -226,6 +237,34 @@ mod tests {
         assert!(!is_synced(settings("yes", "everysec", "no")));
         assert!(!is_synced(settings("no", "always", "no")));
         assert!(!is_synced(Value::Nil));
+    }
+
+    #[test]
+    fn a_file_that_is_begun_anew_proves_nothing_before_it_is_whole() {
+        let told = |running: u8, scheduled: u8, base: u32| {
+            Value::BulkString(
+                format!(
+                    "# Persistence\r\naof_enabled:1\r\naof_rewrite_in_progress:{running}\r\n\
+                     aof_rewrite_scheduled:{scheduled}\r\naof_base_size:{base}\r\n"
+                )
+                .into(),
+            )
+        };
+        for (running, scheduled, base, proves) in [
+            (0, 0, 0, true),
+            (0, 0, 89, true),
+            (1, 0, 89, true),
+            (1, 0, 0, false),
+            (0, 1, 0, false),
+        ] {
+            assert_eq!(
+                has_a_file(told(running, scheduled, base)),
+                proves,
+                "{running} {scheduled} {base}"
+            );
+        }
+        assert!(!has_a_file(Value::BulkString("aof_enabled:0\r\n".into())));
+        assert!(!has_a_file(Value::Nil));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
@@ -137,28 +137,31 @@ impl<T: Payload, H: Handler<T>> Worker<T, H> {
             stop: stop.clone(),
         };
         let claiming = Arc::new(Claiming::new(Arc::new(handling), self.concurrency));
-        claim::<T, H>(self.queue.shared(), &claiming, shutdown).await;
-        drain(&mut claiming.take_tasks(), &stop, self.grace).await;
+        let begun = claim::<T, H>(self.queue.shared(), &claiming, shutdown).await;
+        drain(&mut claiming.take_tasks(), &stop, self.grace.saturating_sub(begun.elapsed())).await;
         agents.stop().await;
         Ok(())
     }
 }
 
-/// Claims from all partitions until the shutdown, and releases what comes after it.
+/// Claims from all partitions until the shutdown, and releases what comes after it; says when it
+/// began.
 async fn claim<T: Payload, H: Handler<T>>(
     shared: &Shared,
     claiming: &Arc<Claiming<H>>,
     shutdown: impl Future,
-) {
+) -> Instant {
     let stop = CancellationToken::new();
     let start = |number, stop| Lane::<T, H>::new(claiming, shared.partition(number)).run(stop);
     let mut serving = Box::pin(serve(shared, stop.clone(), start));
     tokio::select! {
         biased;
-        () = &mut serving => {}
+        () = &mut serving => Instant::now(),
         _ = shutdown => {
+            let begun = Instant::now();
             stop.cancel();
             serving.await;
+            begun
         }
     }
 }

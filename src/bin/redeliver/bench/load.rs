@@ -80,7 +80,7 @@ pub(super) async fn server_us(bench: &Bench<'_>, batch: u32) -> anyhow::Result<f
             for _ in 0..rounds {
                 let mut acking = JoinSet::new();
                 for delivery in queue.claim(batch).await? {
-                    acking.spawn(delivery.ack());
+                    acking.spawn(async move { delivery.ack().await });
                 }
                 while let Some(acked) = acking.join_next().await {
                     let _done = acked??;
