@@ -55,16 +55,23 @@ impl Model {
     }
 
     /// How many of the overdue can be judged: whoever has no line needs its record read, and those
-    /// are read page by page until the budget is gone.
+    /// are read page by page until the budget is gone: one first, then as many as have room if each
+    /// is as long as the longest so far.
     fn readable(&self, overdue: &[String]) -> usize {
         let unread = |at: &usize| self.messages[&overdue[*at]].line.is_none();
         let unread: Vec<usize> = (0..overdue.len()).filter(unread).collect();
-        let mut used = 0;
-        for page in unread.chunks(PAGE) {
-            if used >= self.budget {
-                return page[0];
+        let (mut left, mut page, mut longest) = (self.budget, 1, 1);
+        let mut rest = &unread[..];
+        while let Some(first) = rest.first() {
+            if left == 0 {
+                return *first;
             }
-            used += page.iter().map(|at| self.messages[&overdue[*at]].record.len()).sum::<usize>();
+            let (read, later) = rest.split_at(page.min(rest.len()));
+            for at in read {
+                let length = self.messages[&overdue[*at]].record.len();
+                (left, longest) = (left.saturating_sub(length), longest.max(length));
+            }
+            (rest, page) = (later, (left / longest).clamp(1, PAGE));
         }
         overdue.len()
     }
