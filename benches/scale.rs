@@ -39,9 +39,11 @@ use tokio_util::sync::CancellationToken;
 use cluster::Cluster;
 use nodes::{Node, ports};
 
-/// Of one round: enough that a server works for about a second.
-const MESSAGES: usize = 60_000;
+/// Of one round and shard: enough that a server works for about a second.
+const MESSAGES: usize = 40_000;
 const ROUNDS: usize = 5;
+/// Of a worker, for each shard: three shards are there for three times the load, and calls carry as
+/// much as there is room for.
 const CONCURRENCY: usize = 512;
 const SHARDS: [u32; 3] = [1, 2, 3];
 /// How long rates are taken.
@@ -71,7 +73,7 @@ struct Frozen {
 #[derive(Serialize)]
 struct Idle {
     workers: usize,
-    commands_per_s: f64,
+    calls_per_s: f64,
     server_cpu_percent: f64,
     server_kb_per_worker: f64,
     server_cpu_us_per_message: f64,
@@ -186,29 +188,31 @@ async fn spread_over(
 /// CPU in microseconds, and calls of scripts, for each message of one round.
 async fn round(queue: &Queue<Raw>, servers: &[&Node]) -> (f64, f64) {
     let spent = || servers.iter().map(|server| cpu_us(server)).sum::<f64>();
-    let called = || servers.iter().map(|server| calls_of_scripts(server)).sum::<f64>();
+    let called = || servers.iter().map(|server| calls_of(server, "evalsha")).sum::<f64>();
     let before = (spent(), called());
-    queue.push_all((0..MESSAGES).map(|_| payload())).await.unwrap();
-    let (worker, stop) = worker(queue);
+    let messages = MESSAGES * servers.len();
+    queue.push_all((0..messages).map(|_| payload())).await.unwrap();
+    let (worker, stop) = worker(queue, servers.len());
     while queue.counts().await.unwrap().messages > 0 {
         sleep(Duration::from_millis(20)).await;
     }
-    let each = |figure: f64| figure / MESSAGES as f64;
+    let each = |figure: f64| figure / messages as f64;
     let figures = (each(spent() - before.0), each(called() - before.1));
     stop.cancel();
     worker.await.unwrap();
     figures
 }
 
-fn calls_of_scripts(server: &Node) -> f64 {
-    let told = server.info("commandstats", "cmdstat_evalsha").unwrap_or_default();
+fn calls_of(server: &Node, command: &str) -> f64 {
+    let told = server.info("commandstats", &format!("cmdstat_{command}")).unwrap_or_default();
     let calls = told.split(',').next().and_then(|calls| calls.strip_prefix("calls="));
     calls.map_or(0.0, |calls| calls.parse().unwrap())
 }
 
-fn worker(queue: &Queue<Raw>) -> (tokio::task::JoinHandle<()>, CancellationToken) {
+fn worker(queue: &Queue<Raw>, shards: usize) -> (tokio::task::JoinHandle<()>, CancellationToken) {
     let stop = CancellationToken::new();
-    let worker = Worker::new(queue.clone(), async |_: Raw, _: Context| {}).concurrency(CONCURRENCY);
+    let worker =
+        Worker::new(queue.clone(), async |_: Raw, _: Context| {}).concurrency(CONCURRENCY * shards);
     let running = worker.run(stop.clone().cancelled_owned());
     (tokio::spawn(async { running.await.unwrap() }), stop)
 }
@@ -223,8 +227,8 @@ fn cpu_us(server: &Node) -> f64 {
 async fn drained_beside(cluster: &mut Cluster) -> Frozen {
     let server = Server::connect(&cluster.url()).await.unwrap();
     let (queue, owners) = spread_over(cluster, &server, ("drained", 3)).await;
-    queue.push_all((0..MESSAGES * 20).map(|_| payload())).await.unwrap();
-    let (worker, stop) = worker(&queue);
+    queue.push_all((0..MESSAGES * 30).map(|_| payload())).await.unwrap();
+    let (worker, stop) = worker(&queue, owners.len());
     sleep(HANGS).await;
     let acked = async || others(&queue, |counts| counts.acked).await;
     let frozen = beside(cluster, owners[0], acked).await;
@@ -288,8 +292,7 @@ async fn idle(workers: usize) -> Idle {
     let dir = TempDir::with_prefix("rd-scale-").unwrap();
     let server = &pair(&dir)[0];
     let memory = || server.info("memory", "used_memory").unwrap().parse::<f64>().unwrap();
-    let calls =
-        || server.info("stats", "total_commands_processed").unwrap().parse::<f64>().unwrap();
+    let calls = || calls_of(server, "evalsha") + calls_of(server, "blpop");
     let empty = memory();
     let stop = CancellationToken::new();
     let (handled, mut arriving) = tokio::sync::mpsc::unbounded_channel();
@@ -309,7 +312,7 @@ async fn idle(workers: usize) -> Idle {
     let (begun, before, spent) = (Instant::now(), calls(), cpu_us(server));
     sleep(SPAN).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let commands_per_s = (calls() - before) / seconds;
+    let calls_per_s = (calls() - before) / seconds;
     let at_rest_us = (cpu_us(server) - spent) / seconds;
     let server_kb_per_worker = (memory() - empty) / 1024.0 / workers as f64;
     let queue: Queue<Raw> = Server::connect(&server.url()).await.unwrap().queue("idle").unwrap();
@@ -326,7 +329,7 @@ async fn idle(workers: usize) -> Idle {
     running.join_all().await;
     Idle {
         workers,
-        commands_per_s,
+        calls_per_s,
         server_cpu_percent: at_rest_us / 1e4,
         server_kb_per_worker,
         server_cpu_us_per_message,

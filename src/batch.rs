@@ -107,6 +107,11 @@ impl<B: Batched> Driver<B> {
         Self { store, inbox: Mutex::default(), room }
     }
 
+    /// KiB whose outcome nobody knows yet.
+    pub(crate) fn under_way(&self) -> usize {
+        MAX_WAITING_KIB as usize - self.room.available_permits()
+    }
+
     /// Sends one item with the next call, and waits for its own outcome.
     pub(crate) async fn submit(&self, item: B::Item) -> Answer<B> {
         let given_up = Instant::now() + CALL_PATIENCE;

@@ -50,4 +50,9 @@ impl Partition {
             store,
         }
     }
+
+    /// KiB of single pushes that are not answered yet.
+    pub(crate) fn pushes_under_way(&self) -> usize {
+        self.push.under_way() + self.proven.under_way()
+    }
 }

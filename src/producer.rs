@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::batch::cut;
 use crate::error::Result;
 use crate::message::Prepared;
+use crate::name::MessageId;
 use crate::news::Known;
 use crate::op::push::{Placed, Push, Routed};
 use crate::proven::{Proven, ProvenPush};
@@ -18,9 +19,33 @@ use crate::together;
 /// A push that meets a change asks again; nobody changes a queue so often.
 const MAX_MOVES: u32 = 16;
 
+/// A partition with so many more KiB of pushes under way than another one has fallen behind: less is
+/// chance, and much more would be every push there is.
+const MAX_LEAD_KIB: usize = 64;
+
 type Item = Arc<Prepared>;
 
 impl Shared {
+    /// Gives a message that may go anywhere another id, and so another partition, where its own has
+    /// fallen behind: a server that hangs would hold up everybody's pushes, one after the other.
+    pub(crate) fn avoid_the_slow(&self, message: &mut Prepared) {
+        let routing = self.news.known().routing;
+        if message.named || routing.count == 1 {
+            return;
+        }
+        let under_way = |number: &u32| self.partition(*number).pushes_under_way();
+        let own = under_way(&home(routing, message));
+        if own <= MAX_LEAD_KIB {
+            return;
+        }
+        let least = (0..routing.count).min_by_key(under_way).unwrap_or_default();
+        if own > under_way(&least) + MAX_LEAD_KIB {
+            while home(routing, message) != least {
+                message.id = MessageId::generate();
+            }
+        }
+    }
+
     pub(crate) async fn push(&self, message: Prepared) -> Result<Ran<Proven>> {
         self.learn().await;
         let message = Arc::new(message);

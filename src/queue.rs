@@ -110,7 +110,8 @@ impl<T: Payload> Queue<T> {
         let span = spans::send(&self.shared.name, 1);
         let mut message = message.into();
         spans::carry(&span, message.header_mut());
-        let prepared = message.prepare(&self.shared.policy)?;
+        let mut prepared = message.prepare(&self.shared.policy)?;
+        self.shared.avoid_the_slow(&mut prepared);
         let id = prepared.id;
         spans::sent(&span, id);
         let pushed = self.shared.push(prepared).instrument(span.clone()).await;

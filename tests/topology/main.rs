@@ -19,6 +19,8 @@ mod nodes;
 mod program;
 mod proven;
 mod sentinels;
+mod shards;
+
 mod traffic;
 #[path = "../ops/under_test.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]
