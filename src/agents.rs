@@ -39,8 +39,8 @@ impl Agents {
             let extend = |number: u32, _| {
                 let store = extending.partition(number).store.clone();
                 let leases = Arc::clone(&leases[number as usize]);
-                let extender = Extender::new(store, leases, lease, cap);
-                once(&mut extended, number, sweep::run(extender, token.clone()))
+                let sweep = Extender::new(store, leases, lease, cap);
+                once(&mut extended, number, sweep::run(sweep, token.clone()))
             };
             let poll = |number, stop| sweep::run(Pass::new(&polling, number, None), stop);
             let extending = serve(&extending, token.clone(), extend);
