@@ -1,5 +1,6 @@
 //! The thread beside a worker: its extender and its poller, on a runtime that no handler can block.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +35,12 @@ impl Agents {
         let (token, leases) = (stop.clone(), Arc::clone(leases));
         let life = async move {
             // A drained partition keeps its extender: a handler may still have to hear of a lease there.
+            let mut extended = BTreeSet::new();
             let extend = |number: u32, _| {
                 let store = extending.partition(number).store.clone();
                 let leases = Arc::clone(&leases[number as usize]);
-                sweep::run(Extender::new(store, leases, lease, cap), token.clone())
+                let sweep = Extender::new(store, leases, lease, cap);
+                once(&mut extended, number, sweep::run(sweep, token.clone()))
             };
             let poll = |number, stop| sweep::run(Pass::new(&polling, number, None), stop);
             let extending = serve(&extending, token.clone(), extend);
@@ -66,6 +69,20 @@ impl Agents {
     }
 }
 
+/// Runs what outlives its partition's being drained, and no second one when that is served again.
+fn once<F: Future<Output = ()>>(
+    begun: &mut BTreeSet<u32>,
+    number: u32,
+    task: F,
+) -> impl Future<Output = ()> + use<F> {
+    let first = begun.insert(number).then_some(task);
+    async {
+        if let Some(task) = first {
+            task.await;
+        }
+    }
+}
+
 /// Runs this on a thread and a runtime of its own.
 fn apart(life: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     let failed = |error: std::io::Error| Error::Unavailable { reason: error.to_string() };
@@ -74,4 +91,20 @@ fn apart(life: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     let thread = std::thread::Builder::new().name("redeliver-agents".into());
     thread.spawn(move || runtime.block_on(life)).map_err(failed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_partition_that_is_served_again_gets_no_second_extender() {
+        let (started, mut begun) = (Cell::new(0), BTreeSet::new());
+        for number in [0, 1, 0, 1, 2, 1] {
+            once(&mut begun, number, async { started.set(started.get() + 1) }).await;
+        }
+        assert_eq!(started.get(), 3);
+    }
 }

@@ -236,6 +236,11 @@ impl<T: Payload> Queue<T> {
     }
 
     /// Removes the whole queue, whatever it holds, and says how many messages went.
+    ///
+    /// Before a queue that was ever partitioned is destroyed and made anew under the same name, **stop
+    /// all its clients**, in all processes. The new one counts the changes of its partitions from 0 again. A
+    /// client that knows a later one of the old queue takes it for the latest and tells the new queue: its
+    /// number of partitions changes back, and messages in partitions beyond it are no longer taken.
     pub async fn destroy(&self) -> Result<u64> {
         self.shared.destroy().await
     }

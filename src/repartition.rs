@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::op::counts::{Count, Counts};
-use crate::op::limit::{Limit, Limits};
+use crate::op::counts::Count;
+use crate::op::limit::Limits;
 use crate::op::pause::Pause;
+use crate::op::resume::Resume;
 use crate::routing::{Routing, validate};
 use crate::shared::Shared;
+use crate::spread::caps;
 use crate::together::{self, together};
 
 /// Each try is refused only because somebody else has changed the number meanwhile.
@@ -40,16 +42,16 @@ impl Shared {
             if next.epoch == 0 {
                 return self.partitions().await;
             }
-            let caps = self.prepare(before, next).await?;
+            self.prepare(before, next).await?;
             if self.tell(0, next, &[]).await?.routing != next {
                 continue;
             }
             self.news.adopt(next);
             self.server.enter(&self.name, next).await;
             let told = together((1..next.ever()).map(|number| self.tell(number, next, &[]))).await;
-            if caps != Limits::default() {
-                self.limit(caps).await?;
-            }
+            // Who knew only the partitions of before may have paused or capped those meanwhile.
+            let caps = self.prepare(before, next).await?;
+            self.limit(caps).await?;
             told.into_iter().collect::<Result<Vec<_>>>()?;
             return self.partitions().await;
         }
@@ -67,23 +69,25 @@ impl Shared {
         Ok(self.news.known().routing)
     }
 
-    /// New partitions begin as the others are: paused, and with caps. Says the caps of all.
+    /// New partitions begin as the others are, whatever they were before: paused or not, capped or not.
+    /// Says the caps of all, which the first one keeps as a whole until all are told their shares.
     async fn prepare(&self, before: Routing, next: Routing) -> Result<Limits> {
         let counted = (0..before.count)
             .map(async |number| Ok(self.partition(number).store.run(&Count).await?.reply));
         let counts = together::all(counted).await?;
         let is_paused = counts.iter().any(|counts| counts.paused);
-        let Counts { max_ready, max_bytes, .. } = Counts::sum(counts, before.count);
-        let caps = Limits { max_ready, max_bytes };
-        for number in before.count..next.count {
+        let caps = caps(&counts);
+        self.limit_one(0, caps).await?;
+        let begun = (before.count..next.count).map(async |number| {
+            self.limit_one(number, caps.share(number, next.count)).await?;
             let store = &self.partition(number).store;
             if is_paused {
-                store.run(&Pause).await?;
+                store.run(&Pause).await.map(|_| ())
+            } else {
+                store.run(&Resume).await.map(|_| ())
             }
-            if caps != Limits::default() {
-                store.run(&Limit(caps.share(number, next.count))).await?;
-            }
-        }
+        });
+        together::all(begun).await?;
         Ok(caps)
     }
 }

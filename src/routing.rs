@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// each of 16 masters; and a set of them fits one word.
 pub const MAX_PARTITIONS: u32 = 64;
 
+/// Scripts count epochs as Lua numbers, which are exact below 2^53; one more has room there.
+const MAX_EPOCH: u64 = (1 << 53) - 2;
+
 /// How a queue is partitioned. The one with the highest epoch holds, wherever it is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Routing {
@@ -30,18 +33,20 @@ impl Routing {
     /// The next one. Messages that were pushed by this one may live wherever it put them.
     pub(crate) fn changed_to(self, count: u32) -> Self {
         let earlier = (self.earlier | bit(self.count)) & !bit(count);
-        Self { epoch: self.epoch + 1, count, earlier }
+        // No partition takes on what is no later, so at the end of all epochs the change is refused.
+        Self { epoch: (self.epoch + 1).min(MAX_EPOCH), count, earlier }
     }
 
     /// Reads `EPOCH COUNT EARLIER…`.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let (epoch, counts) = text.split_once(' ')?;
-        Self::of(epoch.parse().ok()?, counts.split(' '))
+        Self::of(epoch, counts.split(' '))
     }
 
-    fn of<'a>(epoch: u64, counts: impl Iterator<Item = &'a str>) -> Option<Self> {
+    fn of<'a>(epoch: &str, counts: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let epoch = digits(epoch).filter(|epoch| *epoch <= MAX_EPOCH)?;
         let mut counts = counts.map(|count| {
-            let count = count.parse().ok()?;
+            let count = u32::try_from(digits(count)?).ok()?;
             (1..=MAX_PARTITIONS).contains(&count).then_some(count)
         });
         let count = counts.next()??;
@@ -53,7 +58,7 @@ impl Routing {
     pub(crate) fn read_entry(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let (count, _layout) = (words.next()?, words.next()?);
-        let epoch = words.next().map_or(Some(0), |epoch| epoch.parse().ok())?;
+        let epoch = words.next().unwrap_or("0");
         Self::of(epoch, std::iter::once(count).chain(words))
     }
 
@@ -110,6 +115,11 @@ pub(crate) fn validate(count: u32) -> Result<u32> {
     Ok(count)
 }
 
+/// Reads a number as scripts do: digits, and no sign.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
 const fn bit(count: u32) -> u64 {
     1 << (count - 1)
 }
@@ -148,6 +158,20 @@ mod tests {
         for damage in ["", "1", "0 1", "65 1", "4 2 x", "4 2 1 65", "x 1"] {
             assert_eq!(Routing::read_entry(damage), None, "{damage}");
         }
+    }
+
+    #[test]
+    fn an_epoch_that_no_script_could_hold_is_damage() {
+        for damage in ["18446744073709551615", "9007199254740991", "+1", "-1", "1e3", ""] {
+            assert_eq!(Routing::read(&format!("{damage} 2 1")), None, "{damage}");
+            assert_eq!(Routing::read_entry(&format!("2 2 {damage} 1")), None, "{damage}");
+        }
+        for damage in ["1 +2 1", "1 2 +1"] {
+            assert_eq!(Routing::read(damage), None, "{damage}");
+        }
+        let last = Routing::read(&format!("{MAX_EPOCH} 2 1")).unwrap();
+        assert_eq!(Routing::read_entry(&last.entry(2)), Some(last));
+        assert_eq!(last.changed_to(4).epoch, MAX_EPOCH);
     }
 
     #[test]

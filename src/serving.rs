@@ -15,7 +15,7 @@ use crate::shared::Shared;
 pub(crate) async fn serve<F>(
     shared: &Shared,
     stop: CancellationToken,
-    start: impl Fn(u32, CancellationToken) -> F,
+    mut start: impl FnMut(u32, CancellationToken) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -23,7 +23,11 @@ impl Shared {
 
     pub(crate) async fn counts(&self) -> Result<Counts> {
         let counts = self.ask(&Count).await?;
-        Ok(Counts::sum(counts, self.news.known().routing.count))
+        let partitions = self.news.known().routing.count;
+        let pushed_to = &counts[..counts.len().min(partitions as usize)];
+        let Limits { max_ready, max_bytes } = caps(pushed_to);
+        let [max_ready, max_bytes] = [max_ready, max_bytes].map(|cap| cap.filter(|cap| *cap > 0));
+        Ok(Counts { partitions, max_ready, max_bytes, ..Counts::sum(counts) })
     }
 
     pub(crate) async fn counts_by_partition(&self) -> Vec<Result<Counts>> {
@@ -37,22 +41,36 @@ impl Shared {
     }
 
     pub(crate) async fn pause(&self) -> Result<()> {
-        self.ask(&Pause).await.map(|_| ())
+        self.order(&Pause).await
     }
 
     pub(crate) async fn resume(&self) -> Result<()> {
-        self.ask(&Resume).await.map(|_| ())
+        self.order(&Resume).await
     }
 
-    /// Each partition that takes pushes gets its share.
+    /// What has to reach all partitions, those of the last few seconds too.
+    async fn order<C: Call>(&self, call: &C) -> Result<()> {
+        Box::pin(self.look()).await;
+        self.ask(call).await.map(|_| ())
+    }
+
+    /// Each partition that takes pushes gets its share. The first one has the whole of the caps until
+    /// all others have theirs: so they are known wherever this breaks off.
     pub(crate) async fn limit(&self, limits: Limits) -> Result<Limits> {
-        self.fresh().await;
+        Box::pin(self.look()).await;
         let count = self.news.known().routing.count;
-        let limited = (0..count).map(async |number| {
-            let call = Limit(limits.share(number, count));
-            Ok(self.partition(number).store.run(&call).await?.reply)
-        });
-        together::all(limited).await?.into_iter().reduce(Limits::and).ok_or_else(nobody)
+        let share = |number| self.limit_one(number, limits.share(number, count));
+        if count > 1 {
+            self.limit_one(0, limits).await?;
+        }
+        let others = together::all((1..count).map(share)).await?;
+        let mut held = vec![share(0).await?];
+        held.extend(others);
+        Ok(Limits::whole(&held))
+    }
+
+    pub(crate) async fn limit_one(&self, number: u32, limits: Limits) -> Result<Limits> {
+        Ok(self.partition(number).store.run(&Limit(limits)).await?.reply)
     }
 
     /// The first partition goes last: it is the one that knows of the others.
@@ -66,6 +84,13 @@ impl Shared {
         self.server.unregister(&self.name).await;
         Ok(destroyed)
     }
+}
+
+/// The caps of which these partitions have the shares.
+pub(crate) fn caps(counts: &[Counts]) -> Limits {
+    let shares =
+        counts.iter().map(|it| Limits { max_ready: it.max_ready, max_bytes: it.max_bytes });
+    Limits::whole(&shares.collect::<Vec<_>>())
 }
 
 fn nobody() -> crate::error::Error {

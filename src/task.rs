@@ -14,6 +14,8 @@ use crate::together;
 pub(crate) const STALE_MS: u64 = 10_000;
 /// A driver changes the text twice a second at most, so the second try is as good as sure.
 const TRIES: u32 = 20;
+/// JavaScript and Lua hold no greater number exactly, so nobody has counted that far.
+const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// Where a redrive stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,12 +150,21 @@ impl RedriveTask {
 
     pub(crate) fn read(text: &str, driven: u64) -> Option<Self> {
         let mut task: Self = serde_json::from_str(text).ok()?;
-        task.redriven = driven.saturating_sub(task.base) + task.moved;
+        let Self { before_ms, started_ms, beat_ms, good, failed, base, moved, .. } = task;
+        let numbers = [before_ms, started_ms, beat_ms, good, failed, base, moved];
+        if numbers.iter().any(|number| *number > MAX_EXACT) {
+            return None;
+        }
+        task.redriven = task.redriven_by(driven);
         Some(task)
     }
 
+    fn redriven_by(&self, driven: u64) -> u64 {
+        driven.saturating_sub(self.base).saturating_add(self.moved)
+    }
+
     pub(crate) fn told(&mut self, driven: u64, left: u64) {
-        self.redriven = driven.saturating_sub(self.base) + self.moved;
+        self.redriven = self.redriven_by(driven);
         self.left = left;
     }
 
@@ -231,4 +242,29 @@ pub(crate) async fn change(
 
 pub(crate) fn refused(action: &'static str, reason: impl Into<String>) -> Error {
     Error::Redrive { action, reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_nobody_counted_make_no_task() {
+        let seen = Seen { text: String::new(), task: None, now_ms: 1_000, driven: 5 };
+        let mut task = RedriveTask::new(RedrivePlan::default(), &seen);
+        task.moved = 7;
+        let read = RedriveTask::read(&task.text(), 8).unwrap();
+        assert_eq!(read.redriven, 10);
+        let counted = [("\"moved\":7", "moved"), ("\"base\":5", "base"), ("\"good\":0", "good")];
+        for (was, name) in counted.into_iter().chain([("\"beat_ms\":1000", "beat_ms")]) {
+            let text = task.text();
+            assert!(text.contains(was), "{text}");
+            for number in [u64::MAX, MAX_EXACT + 1] {
+                let damaged = text.replace(was, &format!("\"{name}\":{number}"));
+                assert!(RedriveTask::read(&damaged, 8).is_none(), "{damaged}");
+            }
+        }
+        task.told(u64::MAX, 0);
+        assert_eq!(task.redriven, u64::MAX);
+    }
 }

@@ -57,7 +57,10 @@ pub struct Counts {
     pub vanished: u64,
     /// Partitions that take pushes.
     pub partitions: u32,
-    /// Whether the queue hands out nothing.
+    /// Whether nothing is handed out. Of a queue with several partitions it says that one of them at least
+    /// stands still: a pause or a resume that failed halfway, or a hand, may leave the others at work.
+    /// [`counts_by_partition`](crate::Queue::counts_by_partition) tells which, and
+    /// [`resume`](crate::Queue::resume) goes to all.
     pub paused: bool,
     /// The cap on ready, if there is one.
     pub max_ready: Option<u64>,
@@ -83,13 +86,9 @@ impl Counts {
             && self.messages + self.gone() == self.pushed
     }
 
-    /// Those of several partitions together, of which the first `count` take pushes: the caps of the
-    /// others mean nothing.
-    pub(crate) fn sum(parts: Vec<Self>, count: u32) -> Self {
-        let parts = (0..).zip(parts).map(|(number, part)| {
-            if number < count { part } else { Self { max_ready: None, max_bytes: None, ..part } }
-        });
-        Self { partitions: count, ..parts.reduce(|sum, part| sum.and(&part)).unwrap_or_default() }
+    /// Those of several partitions together, but for the caps: those are shares.
+    pub(crate) fn sum(parts: Vec<Self>) -> Self {
+        parts.into_iter().reduce(|sum, part| sum.and(&part)).unwrap_or_default()
     }
 
     /// Those of two partitions together.
@@ -122,7 +121,7 @@ impl Counts {
             ghosts: self.ghosts + other.ghosts,
             vanished: self.vanished + other.vanished,
             partitions: self.partitions + other.partitions,
-            paused: self.paused && other.paused,
+            paused: self.paused || other.paused,
             max_ready: add(self.max_ready, other.max_ready),
             max_bytes: add(self.max_bytes, other.max_bytes),
             now_ms: self.now_ms.max(other.now_ms),

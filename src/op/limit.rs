@@ -36,24 +36,37 @@ impl Limits {
 }
 
 impl Limits {
-    /// What one of `count` partitions takes of these. A cap of 0 would be none, so each has 1 at least.
+    /// What one of `count` partitions takes of these.
     pub(crate) fn share(self, number: u32, count: u32) -> Self {
-        let (number, count) = (u64::from(number), u64::from(count));
-        let share = |cap: u64| match cap {
-            0 => 0,
-            cap => (cap / count + u64::from(number < cap % count)).max(1),
-        };
+        let share = |cap| share(cap, u64::from(number), u64::from(count));
         Self { max_ready: self.max_ready.map(share), max_bytes: self.max_bytes.map(share) }
     }
 
-    /// Those of several partitions together.
-    pub(crate) fn and(self, other: Self) -> Self {
-        let add = |one: Option<u64>, other: Option<u64>| one.map(|one| one + other.unwrap_or(0));
+    /// The caps of which these are the shares; both are told.
+    pub(crate) fn whole(shares: &[Self]) -> Self {
+        let whole = |cap: fn(&Self) -> Option<u64>| {
+            whole(&shares.iter().map(|it| cap(it).unwrap_or(0)).collect::<Vec<_>>())
+        };
         Self {
-            max_ready: add(self.max_ready, other.max_ready),
-            max_bytes: add(self.max_bytes, other.max_bytes),
+            max_ready: Some(whole(|it| it.max_ready)),
+            max_bytes: Some(whole(|it| it.max_bytes)),
         }
     }
+}
+
+/// A cap of 0 would be none, so each has 1 at least.
+fn share(cap: u64, number: u64, count: u64) -> u64 {
+    if cap == 0 { 0 } else { (cap / count + u64::from(number < cap % count)).max(1) }
+}
+
+/// The first partition has the whole cap while the others get their shares, and its own share last. So
+/// what are no shares of their sum were left by a change that broke off, and the first one is the cap.
+/// (Of the smallest numbers this cannot tell 2 and 1 from the shares of 3.)
+fn whole(shares: &[u64]) -> u64 {
+    let sum = shares.iter().fold(0_u64, |sum, cap| sum.saturating_add(*cap));
+    let count = shares.len() as u64;
+    let is_shared = (0..).zip(shares).all(|(number, cap)| *cap == share(sum, number, count));
+    if is_shared { sum } else { shares[0] }
 }
 
 #[derive(Debug)]
@@ -75,5 +88,29 @@ impl Call for Limit {
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [max_ready, max_bytes] = reply.fixed()?;
         Ok(Limits { max_ready: Some(max_ready.number()?), max_bytes: Some(max_bytes.number()?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_known_by_its_shares_and_while_they_are_given() {
+        for (cap, count) in [(1000, 4), (10, 4), (7, 3), (0, 5), (9, 1), (64, 64)] {
+            let shares: Vec<_> = (0..count).map(|number| share(cap, number, count)).collect();
+            assert_eq!(whole(&shares), cap);
+        }
+        for (given, cap) in [
+            ([1000, 0, 0, 0], 1000),
+            ([1000, 500, 0, 0], 1000),
+            ([1000, 250, 250, 250], 1000),
+            ([0, 250, 250, 250], 0),
+            ([400, 250, 250, 100], 400),
+            ([3, 1, 1, 1], 3),
+            ([u64::MAX, 1, 1, 1], u64::MAX),
+        ] {
+            assert_eq!(whole(&given), cap, "{given:?}");
+        }
     }
 }

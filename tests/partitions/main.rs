@@ -16,4 +16,5 @@ mod lowering;
 mod operators;
 mod raising;
 mod stage;
+mod standing;
 mod workers;
