@@ -31,7 +31,9 @@ while first <= #unread do
     break
   end
   local page = {}
-  for i = first, math.min(first + page_size - 1, #unread) do page[#page + 1] = overdue[unread[i]] end
+  for i = first, math.min(first + page_size - 1, #unread) do
+    page[#page + 1] = overdue[unread[i]]
+  end
   for i, record in ipairs(call('HMGET', MESSAGES, unpack(page))) do
     local at = unread[first + i - 1]
     ghost[at] = not record

@@ -34,6 +34,7 @@ mod push;
 mod push_bounds;
 mod receipts;
 mod redeliver;
+mod redeliver_bounds;
 mod redrive;
 mod release;
 mod repair;

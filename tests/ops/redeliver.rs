@@ -2,9 +2,7 @@ use std::time::Duration;
 
 use redeliver::{Message, MessageId, Policy, Raw};
 
-use crate::fixture::under_test::{Only, lacks};
 use crate::fixture::{Fixture, SECOND, shared};
-use crate::pages::{self, LONG, pages_of, push};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// No poller sleeps longer, in microseconds.
@@ -385,24 +383,4 @@ async fn redeliver_rings_no_alarm() {
     });
     assert_eq!(rung, [0; 5]);
     fixture.assert_law().await;
-}
-
-#[tokio::test]
-async fn redeliver_reads_no_more_records_than_its_budget_may_have_room_for() {
-    if lacks(Only::Monitor) {
-        return;
-    }
-    for (length, pages, reclaimed) in [(100, &[1, 16, 3][..], 20), (LONG, &[1, 2, 1], 4)] {
-        let fixture = pages::queue().await;
-        push(&fixture, 20, length).await;
-        for _ in 0..20 {
-            let held = fixture.queue.claim(20).await.unwrap();
-            held.iter().for_each(|held| fixture.age("pending", held.id(), 3600 * SECOND));
-        }
-        let read = pages_of(&fixture, async {
-            assert_eq!(fixture.queue.redeliver(20).await.unwrap().reclaimed, reclaimed, "{length}");
-        });
-        assert_eq!(read.await, pages, "{length}");
-        fixture.assert_law().await;
-    }
 }
