@@ -13,8 +13,9 @@ async fn redeliver_reads_no_more_records_than_its_budget_may_have_room_for() {
         let fixture = pages::queue().await;
         push(&fixture, 20, length).await;
         for _ in 0..20 {
-            let held = fixture.queue.claim(20).await.unwrap();
-            held.iter().for_each(|held| fixture.age("pending", held.id(), 3600 * SECOND));
+            for held in fixture.queue.claim(20).await.unwrap() {
+                fixture.age("pending", held.id(), 3600 * SECOND);
+            }
         }
         let read = pages_of(&fixture, async {
             assert_eq!(fixture.queue.redeliver(20).await.unwrap().reclaimed, reclaimed, "{length}");

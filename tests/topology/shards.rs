@@ -39,7 +39,9 @@ async fn a_shard_that_hangs_holds_up_its_share_of_pushes_and_no_more() {
     let cluster = whole().await;
     let (queue, owners) = spread(&cluster).await;
     let hung = [owners[0], cluster.replica_of(owners[0])];
-    hung.iter().for_each(|node| cluster.nodes[*node].freeze());
+    for node in hung {
+        cluster.nodes[node].freeze();
+    }
     let stop = CancellationToken::new();
     let (pushed, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut producers = JoinSet::new();
@@ -61,7 +63,9 @@ async fn a_shard_that_hangs_holds_up_its_share_of_pushes_and_no_more() {
     });
     let (pushed, failed) = (told(&pushed), told(&failed));
     stop.cancel();
-    hung.iter().for_each(|node| cluster.nodes[*node].thaw());
+    for node in hung {
+        cluster.nodes[node].thaw();
+    }
     producers.join_all().await;
     assert!(pushed >= MANY, "{pushed} pushed, {failed} failed");
     assert!(queue.counts().await.unwrap().law_holds());
