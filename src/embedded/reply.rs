@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::rc::Rc;
 
-use mlua::LuaString;
-
 /// A stored string. It is shared, so that a reply costs no copy.
 pub(super) type Blob = Rc<[u8]>;
 /// An error as it goes over the wire: a code, a blank, a text.
@@ -24,8 +22,6 @@ pub(super) enum Reply {
     Double(f64),
     Status(Cow<'static, str>),
     Bulk(Blob),
-    /// A string that a script returned.
-    Script(LuaString),
     /// Plain text, which RESP3 tells from binary.
     Text(String),
     Error(Fault),
@@ -64,7 +60,6 @@ impl Reply {
             Self::Double(score) => bulk(out, shown(*score).as_bytes()),
             Self::Status(text) => line(out, b'+', text),
             Self::Bulk(bytes) => bulk(out, bytes),
-            Self::Script(text) => bulk(out, &text.as_bytes()),
             Self::Text(text) if resp3 => {
                 header(out, b'=', text.len() + 4);
                 out.extend_from_slice(b"txt:");

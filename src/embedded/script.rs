@@ -203,7 +203,7 @@ impl Scripts {
     fn reply(&self, value: &Value, depth: usize) -> Outcome {
         let failed = |error: mlua::Error| Fault::from(format!("ERR {error}"));
         Ok(match value {
-            Value::String(text) => Reply::Script(text.clone()),
+            Value::String(text) => Reply::bulk(&text.as_bytes()),
             Value::Integer(number) => Reply::Int(*number),
             #[expect(clippy::cast_possible_truncation, reason = "so do the servers")]
             Value::Number(number) => Reply::Int(*number as i64),
@@ -353,7 +353,6 @@ impl IntoLua for Reply {
         match self {
             Self::Int(number) => Ok(Value::Integer(number)),
             Self::Text(text) => text.into_lua(lua),
-            Self::Script(text) => Ok(Value::String(text)),
             Self::Status(text) => field("ok", &text).map(Value::Table),
             Self::Error(text) => field("err", &text).map(Value::Table),
             Self::Array(replies) | Self::Map(replies) => {

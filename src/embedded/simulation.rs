@@ -114,7 +114,6 @@ fn flatten(reply: Reply, told: &mut Vec<String>) {
         Reply::Double(score) => told.push(shown(score)),
         Reply::Status(word) | Reply::Error(word) => told.push(word.into_owned()),
         Reply::Bulk(bytes) => told.push(text(&bytes)),
-        Reply::Script(bytes) => told.push(text(&bytes.as_bytes())),
         Reply::Text(text) => told.push(text),
         Reply::Array(replies) | Reply::Map(replies) => {
             for reply in replies {
