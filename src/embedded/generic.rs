@@ -2,7 +2,7 @@
 #![expect(clippy::unnecessary_wraps, reason = "all commands are of one type")]
 
 use super::db::Db;
-use super::keyspace::{Text, Value};
+use super::keyspace::{Keyspace, Text, Value};
 use super::reply::{Outcome, Reply, shown};
 
 pub(super) fn get(db: &mut Db, words: &[&[u8]]) -> Outcome {
@@ -39,7 +39,7 @@ pub(super) fn rename(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn flush(db: &mut Db, _: &[&[u8]]) -> Outcome {
-    db.keyspace.clear();
+    db.keyspace = Keyspace::default();
     db.touch(true);
     Ok(Reply::OK)
 }

@@ -39,18 +39,14 @@ pub(super) fn get_many(db: &mut Db, words: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn get_all(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let fields = db.read::<Hash>(words[0])?.map_or_else(Vec::new, |hash| {
-        let pairs = hash.fields.iter().flat_map(|(field, value)| [field, value]);
-        pairs.cloned().map(Reply::Bulk).collect()
-    });
-    Ok(Reply::Map(fields))
+    let fields = db.read::<Hash>(words[0])?.into_iter().flat_map(|hash| &hash.fields);
+    let pairs = fields.flat_map(|(field, value)| [field, value]).cloned();
+    Ok(Reply::Map(pairs.map(Reply::Bulk).collect()))
 }
 
 pub(super) fn keys(db: &mut Db, words: &[&[u8]]) -> Outcome {
-    let keys = db
-        .read::<Hash>(words[0])?
-        .map_or_else(Vec::new, |hash| hash.fields.keys().cloned().map(Reply::Bulk).collect());
-    Ok(Reply::Array(keys))
+    let keys = db.read::<Hash>(words[0])?.into_iter().flat_map(|hash| hash.fields.keys());
+    Ok(Reply::Array(keys.cloned().map(Reply::Bulk).collect()))
 }
 
 pub(super) fn del(db: &mut Db, words: &[&[u8]]) -> Outcome {
@@ -72,8 +68,7 @@ pub(super) fn incr_by(db: &mut Db, words: &[&[u8]]) -> Outcome {
     let by = int(words[2])?;
     let known = field(db, words)?.map_or(Ok(0), |value| int(value));
     let known = known.map_err(|_| Fault::from("ERR hash value is not an integer"))?;
-    let sum = known.checked_add(by);
-    let sum = sum.ok_or(Fault::from("ERR increment or decrement would overflow"))?;
+    let sum = known.checked_add(by).ok_or("ERR increment or decrement would overflow")?;
     set(db, &[words[0], words[1], sum.to_string().as_bytes()])?;
     Ok(Reply::Int(sum))
 }

@@ -167,9 +167,6 @@ fn cpu(_: &Db) -> Section {
 
 fn calls(db: &Db) -> Section {
     let called = TABLE.iter().zip(&db.calls).filter(|(_, calls)| **calls > 0);
-    called
-        .map(|(command, calls)| {
-            (format!("cmdstat_{}", command.name), format!("calls={calls},usec=0"))
-        })
-        .collect()
+    let told = called.map(|(command, calls)| (command.name, format!("calls={calls},usec=0")));
+    told.map(|(name, told)| (format!("cmdstat_{name}"), told)).collect()
 }

@@ -221,10 +221,6 @@ impl Keyspace {
         self.bytes -= value.bytes() + key.len() + ITEM;
         Some(value)
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// A page of a scan: from the last entry to the first. An entry that leaves is replaced by the last

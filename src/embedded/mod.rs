@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+mod calls;
 mod commands;
 mod db;
 mod generic;
@@ -188,21 +189,13 @@ async fn live(
     let stop = core.stop.clone();
     #[cfg(unix)]
     if let Some(listener) = listening.socket {
-        let core = Rc::clone(&core);
-        spawn_local(async move {
-            loop {
-                accept(listener.accept().await.map(|(stream, _)| stream), &core).await;
-            }
-        });
+        let next = async move || listener.accept().await.map(|(stream, _)| stream);
+        spawn_local(accept(next, Rc::clone(&core)));
     }
     if let Some(listener) = listening.port {
-        let core = Rc::clone(&core);
-        spawn_local(async move {
-            loop {
-                let quick = |(stream, _): (TcpStream, _)| stream.set_nodelay(true).map(|()| stream);
-                accept(listener.accept().await.and_then(quick), &core).await;
-            }
-        });
+        let quick = |(stream, _): (TcpStream, _)| stream.set_nodelay(true).map(|()| stream);
+        let next = async move || listener.accept().await.and_then(quick);
+        spawn_local(accept(next, Rc::clone(&core)));
     }
     let within = async {
         while let Some(stream) = arriving.recv().await {
@@ -216,13 +209,18 @@ async fn live(
     core.sync().await;
 }
 
-async fn accept<S: AsyncRead + AsyncWrite + 'static>(accepted: io::Result<S>, core: &Rc<Core>) {
-    match accepted {
-        Ok(stream) => drop(spawn_local(serve(stream, Rc::clone(core)))),
-        // Too many open files, as a rule: it passes when others close theirs.
-        Err(error) => {
-            tracing::warn!(%error, "a client was not let in");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+async fn accept<S>(next: impl AsyncFn() -> io::Result<S>, core: Rc<Core>)
+where
+    S: AsyncRead + AsyncWrite + 'static,
+{
+    loop {
+        match next().await {
+            Ok(stream) => drop(spawn_local(serve(stream, Rc::clone(&core)))),
+            // Too many open files, as a rule: it passes when others close theirs.
+            Err(error) => {
+                tracing::warn!(%error, "a client was not let in");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
         }
     }
 }

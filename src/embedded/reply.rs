@@ -30,6 +30,8 @@ pub(super) enum Reply {
     Map(Vec<Reply>),
     /// Members with their scores.
     Scored(Vec<(Blob, f64)>),
+    /// What is written as the wire has it.
+    Encoded(Vec<u8>),
 }
 
 impl Reply {
@@ -52,22 +54,19 @@ impl Reply {
         match self {
             Self::Nil => out.extend_from_slice(if resp3 { b"_\r\n" } else { b"$-1\r\n" }),
             Self::Int(number) => header(out, b':', *number),
+            // A vector takes everything.
             Self::Double(score) if resp3 => {
-                out.push(b',');
-                out.extend_from_slice(shown(*score).as_bytes());
-                out.extend_from_slice(b"\r\n");
+                write!(out, ",{}\r\n", shown(*score)).unwrap_or_default();
             }
             Self::Double(score) => bulk(out, shown(*score).as_bytes()),
             Self::Status(text) => line(out, b'+', text),
             Self::Bulk(bytes) => bulk(out, bytes),
             Self::Text(text) if resp3 => {
-                header(out, b'=', text.len() + 4);
-                out.extend_from_slice(b"txt:");
-                out.extend_from_slice(text.as_bytes());
-                out.extend_from_slice(b"\r\n");
+                write!(out, "={}\r\ntxt:{text}\r\n", text.len() + 4).unwrap_or_default();
             }
             Self::Text(text) => bulk(out, text.as_bytes()),
             Self::Error(fault) => line(out, b'-', fault),
+            Self::Encoded(bytes) => out.extend_from_slice(bytes),
             Self::Map(replies) if resp3 => list(out, b'%', replies.len() / 2, replies, resp3),
             Self::Array(replies) | Self::Map(replies) => {
                 list(out, b'*', replies.len(), replies, resp3);
@@ -86,10 +85,9 @@ impl Reply {
     }
 }
 
-fn header(out: &mut Vec<u8>, kind: u8, number: impl std::fmt::Display) {
+pub(super) fn header(out: &mut Vec<u8>, kind: u8, number: impl std::fmt::Display) {
     out.push(kind);
-    // A vector takes everything.
-    write!(out, "{number}\r\n").ok();
+    write!(out, "{number}\r\n").unwrap_or_default();
 }
 
 pub(super) fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {

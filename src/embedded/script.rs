@@ -2,18 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{
-    Either, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value,
-};
+use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 use sha1_smol::Sha1;
 
+use super::calls::{Commands, Raised, text};
 use super::db::{Caller, Db, FULL, int};
-use super::reply::{Fault, Outcome, Reply, shown};
+use super::reply::{Fault, Outcome, Reply, bulk, header};
 use crate::simulated;
 
 const SANDBOX: &str = include_str!("sandbox.lua");
@@ -23,10 +21,12 @@ const CHUNK: &str = "@user_script";
 const MAX_DEPTH: usize = 32;
 /// Lua collects its garbage when its memory has grown to so many per cent.
 const GC_PAUSE: i32 = 1000;
-/// What most words of a command need: an id takes 26 bytes.
-const COMMON_WORD: usize = 32;
 /// The deepest look for the line that raised an error.
 const MAX_LEVELS: usize = 32;
+
+type Done = Result<(), Fault>;
+/// What goes over the wire, and whether by RESP3.
+type Wire = (Vec<u8>, bool);
 
 struct Script {
     function: Function,
@@ -61,7 +61,7 @@ impl Scripts {
         // What scripts leave behind is much next to what they keep.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE)));
         let caller = Rc::new(Cell::new(Caller::Replay));
-        let commands = Commands { db: Rc::clone(&db), caller: Rc::clone(&caller) };
+        let commands = Commands::new(Rc::clone(&db), Rc::clone(&caller));
         let quiet = commands.clone();
         let call = lua.create_function(move |_, words: MultiValue| {
             // A function of Lua would leave the line out where a script returns what this returns.
@@ -150,7 +150,7 @@ impl Scripts {
     }
 
     /// `EVAL` and `EVALSHA`, by what names the script.
-    pub(super) fn eval(&self, sha: &str, words: &[&[u8]]) -> Outcome {
+    pub(super) fn eval(&self, sha: &str, words: &[&[u8]], resp3: bool) -> Outcome {
         let keys = usize::try_from(int(words[0])?)
             .map_err(|_| Fault::from("ERR Number of keys can't be negative"))?;
         let rest = &words[1..];
@@ -166,14 +166,17 @@ impl Scripts {
         let answer = self.run(&script.function, &rest[..keys], &rest[keys..]);
         self.db.borrow_mut().thaw();
         match answer {
-            Ok((true, value)) => self.reply(&value, 0),
+            Ok((true, value)) => {
+                let mut out = (Vec::new(), resp3);
+                self.encode(&value, 0, &mut out).map(|()| Reply::Encoded(out.0))
+            }
             Ok((false, Value::Table(told))) => Err(raised(&told, sha)),
             Ok((false, _)) => Err("ERR the script failed".into()),
             Err(error) => Err(format!("ERR {error}").into()),
         }
     }
 
-    fn admit(&self, script: &Script) -> Result<(), Fault> {
+    fn admit(&self, script: &Script) -> Done {
         let db = self.db.borrow();
         if !script.flagged || !script.writes {
             return Ok(());
@@ -199,37 +202,44 @@ impl Scripts {
         self.lua.create_sequence_from(words.iter().map(|word| text(word)))
     }
 
-    /// What a script has returned, as a reply.
-    fn reply(&self, value: &Value, depth: usize) -> Outcome {
-        let failed = |error: mlua::Error| Fault::from(format!("ERR {error}"));
-        Ok(match value {
-            Value::String(text) => Reply::bulk(&text.as_bytes()),
-            Value::Integer(number) => Reply::Int(*number),
+    /// Writes what a script has returned as it goes over the wire: no reply is made of each string.
+    fn encode(&self, value: &Value, depth: usize, out: &mut Wire) -> Done {
+        match value {
+            Value::String(text) => bulk(&mut out.0, &text.as_bytes()),
+            Value::Table(table) => return self.list(table, table.raw_len(), depth, out),
+            Value::Integer(number) => header(&mut out.0, b':', *number),
             #[expect(clippy::cast_possible_truncation, reason = "so do the servers")]
-            Value::Number(number) => Reply::Int(*number as i64),
-            Value::Boolean(true) => Reply::Int(1),
-            Value::Table(table) => {
-                if depth > MAX_DEPTH {
-                    return Err("ERR reached lua stack limit".into());
-                }
-                let items = table.raw_len();
-                if items == 0 {
-                    let [err, ok] = &self.names;
-                    if let Value::String(text) = table.raw_get(err).map_err(failed)? {
-                        return Ok(Reply::Error(text.to_string_lossy().into()));
-                    }
-                    if let Value::String(text) = table.raw_get(ok).map_err(failed)? {
-                        return Ok(Reply::Status(text.to_string_lossy().into()));
-                    }
-                }
-                let mut replies = Vec::with_capacity(items);
-                for item in table.sequence_values::<Value>() {
-                    replies.push(self.reply(&item.map_err(failed)?, depth + 1)?);
-                }
-                Reply::Array(replies)
+            Value::Number(number) => header(&mut out.0, b':', *number as i64),
+            Value::Boolean(true) => header(&mut out.0, b':', 1),
+            _ => Reply::Nil.encode(&mut out.0, out.1),
+        }
+        Ok(())
+    }
+
+    fn list(&self, table: &Table, length: usize, depth: usize, out: &mut Wire) -> Done {
+        if depth > MAX_DEPTH {
+            return Err("ERR reached lua stack limit".into());
+        }
+        let failed = |error: mlua::Error| Fault::from(format!("ERR {error}"));
+        let kinds: [fn(Fault) -> Reply; 2] = [Reply::Error, Reply::Status];
+        for (name, kind) in self.names.iter().zip(kinds).filter(|_| length == 0) {
+            if let Value::String(text) = table.raw_get(name).map_err(failed)? {
+                kind(text.to_string_lossy().into()).encode(&mut out.0, out.1);
+                return Ok(());
             }
-            _ => Reply::Nil,
-        })
+        }
+        let (start, mut items) = (out.0.len(), 0);
+        header(&mut out.0, b'*', length);
+        for item in table.sequence_values::<Value>().take(length) {
+            self.encode(&item.map_err(failed)?, depth + 1, out)?;
+            items += 1;
+        }
+        // A list ends with its first hole.
+        if items < length {
+            out.0.truncate(start);
+            return self.list(table, items, depth, out);
+        }
+        Ok(())
     }
 }
 
@@ -273,11 +283,6 @@ fn raised(told: &Table, sha: &str) -> Fault {
     }
 }
 
-/// An error of a command on its way through a script.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Raised(Fault);
-
 /// What a script has raised: its text, and the line.
 fn told(lua: &Lua, fault: &Value) -> mlua::Result<Table> {
     let text = match fault {
@@ -295,85 +300,4 @@ fn told(lua: &Lua, fault: &Value) -> mlua::Result<Table> {
     told.raw_set("err", text)?;
     told.raw_set("line", line(lua))?;
     Ok(told)
-}
-
-/// The commands, as a script calls them.
-#[derive(Clone)]
-struct Commands {
-    db: Rc<RefCell<Db>>,
-    caller: Rc<Cell<Caller>>,
-}
-
-impl Commands {
-    fn run(&self, words: &MultiValue) -> Outcome {
-        let mut bytes = Vec::with_capacity(words.len() * COMMON_WORD);
-        let mut ends = Vec::with_capacity(words.len());
-        for word in words {
-            match word {
-                Value::String(text) => bytes.extend_from_slice(&text.as_bytes()),
-                Value::Integer(number) => write!(bytes, "{number}").unwrap_or_default(),
-                Value::Number(number) => bytes.extend_from_slice(shown(*number).as_bytes()),
-                _ => {
-                    let told = "ERR Lua redis lib command arguments must be strings or integers";
-                    return Err(told.into());
-                }
-            }
-            ends.push(bytes.len());
-        }
-        if ends.is_empty() {
-            return Err("ERR Please specify at least one argument for this redis lib call".into());
-        }
-        let mut start = 0;
-        let words: Vec<&[u8]> =
-            ends.into_iter().map(|end| &bytes[std::mem::replace(&mut start, end)..end]).collect();
-        self.db.borrow_mut().call(&words, self.caller.get()).map_err(in_script)
-    }
-}
-
-/// Some errors read differently within a script.
-fn in_script(fault: Fault) -> Fault {
-    if fault.starts_with("ERR unknown command") {
-        return "ERR Unknown Redis command called from script".into();
-    }
-    if fault.starts_with("ERR wrong number of arguments") {
-        return "ERR Wrong number of args calling Redis command from script".into();
-    }
-    fault
-}
-
-/// Text goes to Lua by a shorter way than other bytes do.
-fn text(bytes: &[u8]) -> Either<&str, impl IntoLua> {
-    std::str::from_utf8(bytes).map_or_else(|_| Either::Right(LuaString::wrap(bytes)), Either::Left)
-}
-
-/// A reply as a script sees it.
-impl IntoLua for Reply {
-    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
-        let field = |name: &str, text: &str| lua.create_table_from([(name, text)]);
-        match self {
-            Self::Int(number) => Ok(Value::Integer(number)),
-            Self::Text(text) => text.into_lua(lua),
-            Self::Status(text) => field("ok", &text).map(Value::Table),
-            Self::Error(text) => field("err", &text).map(Value::Table),
-            Self::Array(replies) | Self::Map(replies) => {
-                lua.create_sequence_from(replies.iter().map(item)).map(Value::Table)
-            }
-            Self::Scored(members) => {
-                let flat = members.into_iter().flat_map(|(m, s)| [Self::Bulk(m), Self::Double(s)]);
-                Self::Array(flat.collect()).into_lua(lua)
-            }
-            _ => item(&self).into_lua(lua),
-        }
-    }
-}
-
-/// An item of a list: mlua keeps a reference to what has become a value of Lua before, which costs
-/// more than the item.
-fn item(reply: &Reply) -> Either<bool, Either<impl IntoLua, Either<String, Reply>>> {
-    match reply {
-        Reply::Nil => Either::Left(false),
-        Reply::Bulk(bytes) => Either::Right(Either::Left(text(bytes))),
-        Reply::Double(score) => Either::Right(Either::Right(Either::Left(shown(*score)))),
-        other => Either::Right(Either::Right(Either::Right(other.clone()))),
-    }
 }

@@ -87,11 +87,11 @@ impl Session {
         match name {
             "evalsha" => {
                 let sha = String::from_utf8_lossy(words[0]).to_ascii_lowercase();
-                scripts.eval(&sha, &words[1..])
+                scripts.eval(&sha, &words[1..], self.resp3)
             }
             "eval" => {
                 let sha = scripts.load(words[0])?;
-                scripts.eval(&sha, &words[1..])
+                scripts.eval(&sha, &words[1..], self.resp3)
             }
             "script" => self.script(words),
             "ping" => {

@@ -84,7 +84,7 @@ impl Host {
     }
 
     /// Runs one command at once, as a client would, and tells all strings and numbers of its reply in
-    /// their order.
+    /// their order; what a script answers, as the wire has it.
     pub fn ask(&self, words: &[&str]) -> Vec<String> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let mut told = Vec::new();
@@ -115,6 +115,7 @@ fn flatten(reply: Reply, told: &mut Vec<String>) {
         Reply::Status(word) | Reply::Error(word) => told.push(word.into_owned()),
         Reply::Bulk(bytes) => told.push(text(&bytes)),
         Reply::Text(text) => told.push(text),
+        Reply::Encoded(bytes) => told.push(text(&bytes)),
         Reply::Array(replies) | Reply::Map(replies) => {
             for reply in replies {
                 flatten(reply, told);
