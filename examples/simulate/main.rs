@@ -109,10 +109,11 @@ fn main() -> Result<ExitCode> {
 }
 
 fn simulate(cli: &Cli) -> Result<bool> {
-    let mut report = Report::new(cli.jobs());
-    simulated(cli.seeds(), cli.plan(), cli.jobs(), |outcome| {
-        report.note(outcome);
-        true
+    let seeds = cli.seeds();
+    let mut report = Report::new(cli.jobs(), seeds.end - seeds.start);
+    simulated(seeds, cli.plan(), cli.jobs(), |outcome| {
+        report.note(outcome)?;
+        Ok(true)
     })?;
     report.show(cli.output)
 }
@@ -128,7 +129,7 @@ fn hunt(cli: &Cli) -> Result<bool> {
             if !outcome.passes() && first {
                 found = Some(outcome);
             }
-            found.is_none()
+            Ok(found.is_none())
         })?;
         if let Some(Outcome { seed, failures, .. }) = found {
             tell(&format!("{seed} {}", bug.name))?;
@@ -151,7 +152,7 @@ fn simulated(
     seeds: std::ops::Range<u64>,
     plan: Plan,
     jobs: usize,
-    mut more: impl FnMut(Outcome) -> bool,
+    mut more: impl FnMut(Outcome) -> Result<bool>,
 ) -> Result<()> {
     let next = AtomicU64::new(seeds.start);
     let (sender, outcomes) = mpsc::channel();
@@ -169,7 +170,7 @@ fn simulated(
         }
         drop(sender);
         for outcome in outcomes {
-            if !more(outcome?) {
+            if !more(outcome?)? {
                 next.store(seeds.end, Ordering::Relaxed);
             }
         }

@@ -13,11 +13,15 @@ use crate::history::Verdict;
 
 /// So many failures are told in full.
 const MAX_SHOWN: usize = 10;
+/// Long runs say so often where they are.
+const PROGRESS: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Report {
     begun: Instant,
+    told: Instant,
     jobs: usize,
+    wanted: u64,
     seeds: u64,
     steps: u64,
     messages: u64,
@@ -54,10 +58,13 @@ struct Line<'a> {
 }
 
 impl Report {
-    pub(crate) fn new(jobs: usize) -> Self {
+    pub(crate) fn new(jobs: usize, wanted: u64) -> Self {
+        let begun = Instant::now();
         Self {
-            begun: Instant::now(),
+            begun,
+            told: begun,
             jobs,
+            wanted,
             seeds: 0,
             steps: 0,
             messages: 0,
@@ -70,7 +77,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn note(&mut self, outcome: Outcome) {
+    pub(crate) fn note(&mut self, outcome: Outcome) -> io::Result<()> {
         self.seeds += 1;
         self.steps += outcome.steps;
         self.messages += outcome.messages;
@@ -84,8 +91,29 @@ impl Report {
             *self.verdicts.entry(verdict).or_default() += count;
         }
         if !outcome.failures.is_empty() {
+            writeln!(io::stderr(), "seed {} failed", outcome.seed)?;
             self.failed.push((outcome.seed, outcome.failures));
         }
+        if self.told.elapsed() >= PROGRESS {
+            self.told = Instant::now();
+            self.tell_progress()?;
+        }
+        Ok(())
+    }
+
+    fn tell_progress(&self) -> io::Result<()> {
+        let Self { seeds, wanted, messages, .. } = self;
+        let (failed, lost) = (self.failed.len(), self.lost());
+        let seconds = self.begun.elapsed().as_secs();
+        writeln!(
+            io::stderr(),
+            "{seeds} of {wanted} seeds after {seconds} s: {messages} messages, {lost} lost, \
+             {failed} seeds failed"
+        )
+    }
+
+    fn lost(&self) -> u64 {
+        self.verdicts.get(&Verdict::Lost).copied().unwrap_or(0)
     }
 
     /// Shows it, and says whether all is as promised.
@@ -114,7 +142,7 @@ impl Report {
             messages: self.messages,
             fault_count: self.faults.values().sum(),
             faults: &self.faults,
-            lost: self.verdicts.get(&Verdict::Lost).copied().unwrap_or(0),
+            lost: self.lost(),
             verdicts: &self.verdicts,
             failed: self.failed.iter().map(|(seed, _)| *seed).collect(),
             hash: format!("{:016x}", self.hash),
