@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::name::MessageId;
-use crate::op::cancel::{Cancel, Removal};
+use crate::op::cancel::{Cancel, Cancelled};
 use crate::op::reschedule::{Reschedule, Rescheduled};
 use crate::script::MAX_ITEMS;
 use crate::shared::Shared;
@@ -33,21 +33,20 @@ impl Open {
     }
 }
 
-async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<bool>> {
-    let mut cancelled = vec![false; ids.len()];
+async fn cancel(store: &Store, ids: &[MessageId]) -> Result<Vec<Cancelled>> {
+    let mut outcomes = vec![Cancelled::Missing; ids.len()];
     let mut open = Open::all(ids);
     while let Some((step, asked)) = open.next(ids) {
         let Ran { reply, repeated } = store.run(&Cancel(&asked)).await?;
         for (index, outcome) in step.into_iter().zip(reply) {
             match outcome {
-                Removal::Deferred => open.deferred.push(index),
-                Removal::Done => cancelled[index] = true,
-                // The first try may have removed it: gone either way, and most likely by us.
-                Removal::Missing => cancelled[index] |= repeated,
+                Cancelled::Deferred => open.deferred.push(index),
+                Cancelled::Missing if repeated => outcomes[index] = Cancelled::Unknown,
+                outcome => outcomes[index] = outcome,
             }
         }
     }
-    Ok(cancelled)
+    Ok(outcomes)
 }
 
 async fn reschedule(store: &Store, ids: &[MessageId], due: &str) -> Result<Vec<Rescheduled>> {
@@ -66,10 +65,14 @@ async fn reschedule(store: &Store, ids: &[MessageId], due: &str) -> Result<Vec<R
 }
 
 /// Asks all partitions: an id is in one of them.
-pub(crate) async fn cancel_in(shared: &Shared, ids: &[MessageId]) -> Result<Vec<bool>> {
+pub(crate) async fn cancel_in(shared: &Shared, ids: &[MessageId]) -> Result<Vec<Cancelled>> {
     let partitions = shared.all().await;
     let answers = together::all(partitions.iter().map(|it| cancel(&it.store, ids))).await?;
-    let merge = |place: usize| answers.iter().any(|cancelled| cancelled[place]);
+    let merge = |place: usize| {
+        let is = |wanted| answers.iter().any(|outcomes| outcomes[place] == wanted);
+        let told = [Cancelled::Done, Cancelled::Unknown].into_iter().find(|outcome| is(*outcome));
+        told.unwrap_or(Cancelled::Missing)
+    };
     Ok((0..ids.len()).map(merge).collect())
 }
 

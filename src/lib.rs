@@ -102,6 +102,7 @@ pub use error::{Error, Result};
 pub use handling::Handler;
 pub use message::{Due, Header, MAX_HEADER, Message, Payload, Raw};
 pub use name::{MAX_KEY, MAX_NAME, MessageId, QueueName, State};
+pub use op::cancel::Cancelled;
 pub use op::counts::Counts;
 pub use op::forecast::Forecast;
 pub use op::limit::Limits;

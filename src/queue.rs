@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::message::{Due, Message, Payload, Prepared};
 use crate::name::{MessageId, QueueName, State};
+use crate::op::cancel::Cancelled;
 use crate::op::counts::Counts;
 use crate::op::forecast::Forecast;
 use crate::op::limit::Limits;
@@ -148,7 +149,9 @@ impl<T: Payload> Queue<T> {
     /// when none is ready or the queue is paused. Records of more than 2 MiB in all come one by one.
     ///
     /// Of several partitions each time another one comes first, and one that does not answer is passed
-    /// over. When this future is dropped, what it claimed is released at once.
+    /// over. When this future is dropped, what it claimed is released at once; on a Cluster or behind
+    /// sentinels only if the answer took less than 1 s, since another master may have taken over in
+    /// more, and else its lease ends.
     pub async fn claim(&self, limit: u32) -> Result<Vec<Delivery<T>>> {
         let limit = within("claim of", limit)?.get();
         claims::gather(&self.shared, limit, self.shared.policy.lease).await
@@ -162,9 +165,9 @@ impl<T: Payload> Queue<T> {
         self.shared.redeliver(limit).await
     }
 
-    /// Removes messages wherever they are, and says for each whether it was there. A ready one costs
-    /// a walk through the ready list; a holder's ack is lost.
-    pub async fn cancel(&self, ids: &[MessageId]) -> Result<Vec<bool>> {
+    /// Removes messages wherever they are. A ready one costs a walk through the ready list; a holder's
+    /// ack is lost.
+    pub async fn cancel(&self, ids: &[MessageId]) -> Result<Vec<Cancelled>> {
         by_id::cancel_in(&self.shared, ids).await
     }
 

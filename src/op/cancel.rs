@@ -9,16 +9,23 @@ pub(crate) static SCRIPT: Script = lua!("cancel", allow_oom);
 #[derive(Debug)]
 pub(crate) struct Cancel<'a>(pub(crate) &'a [MessageId]);
 
+/// What became of a message that was to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Removal {
+#[non_exhaustive]
+pub enum Cancelled {
+    /// Removed, by this call.
     Done,
+    /// There is no such message.
     Missing,
-    /// Not done: the call had its one ready message already.
+    /// There is none now, and the answer to a first try was lost: most likely it was removed by that.
+    Unknown,
+    /// Not done yet: the call had its one ready message already.
+    #[doc(hidden)]
     Deferred,
 }
 
 impl Call for Cancel<'_> {
-    type Reply = Vec<Removal>;
+    type Reply = Vec<Cancelled>;
 
     fn script(&self) -> &'static Script {
         &SCRIPT
@@ -32,9 +39,9 @@ impl Call for Cancel<'_> {
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let words = [
-            ("cancelled", Removal::Done),
-            ("missing", Removal::Missing),
-            ("deferred", Removal::Deferred),
+            ("cancelled", Cancelled::Done),
+            ("missing", Cancelled::Missing),
+            ("deferred", Cancelled::Deferred),
         ];
         reply.list()?.map(|item| item.word(&words)).collect()
     }

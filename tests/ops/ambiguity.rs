@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redeliver::{
-    Delivery, Error, Message, MessageId, Policy, Pushed, Queue, Raw, Retried, Settled,
+    Cancelled, Delivery, Error, Message, MessageId, Policy, Pushed, Queue, Raw, Retried, Settled,
 };
 
 use crate::fixture::{Fixture, SECOND, TestServer};
@@ -145,11 +145,12 @@ async fn push_all_is_told_as_pushed_once_when_an_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn cancel_counts_as_done_when_its_answer_was_lost() {
+async fn cancel_is_unknown_of_what_is_gone_when_its_answer_was_lost() {
     let scene = Scene::new().await;
     let id = scene.fixture.push("a").await;
     scene.proxy.arm();
-    assert_eq!(scene.far.cancel(&[id]).await.unwrap(), [true]);
+    assert_eq!(scene.far.cancel(&[id]).await.unwrap(), [Cancelled::Unknown]);
+    assert_eq!(scene.far.cancel(&[id]).await.unwrap(), [Cancelled::Missing]);
     scene.ends_with([0; 4]).await;
 }
 

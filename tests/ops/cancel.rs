@@ -1,4 +1,4 @@
-use redeliver::{Message, MessageId, Raw, Settled};
+use redeliver::{Cancelled, Message, MessageId, Raw, Settled};
 
 use crate::fixture::{Fixture, SECOND};
 
@@ -7,9 +7,9 @@ async fn cancel_removes_a_message_from_any_state() {
     let fixture = Fixture::new().await;
     let placed = fixture.every_state().await;
     for (state, id) in placed.ids() {
-        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true], "{state}");
+        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done], "{state}");
         assert_eq!(fixture.len(state), 0);
-        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [false], "{state}");
+        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Missing], "{state}");
         fixture.assert_law().await;
     }
     assert_eq!(fixture.states().await, [0; 4]);
@@ -42,7 +42,7 @@ async fn cancel_of_many_ready_messages_asks_until_none_is_deferred() {
     let ids = fixture.push_many(20).await;
     let asked: Vec<_> = ids[5..15].iter().copied().chain([MessageId::generate()]).collect();
     let cancelled = fixture.queue.cancel(&asked).await.unwrap();
-    assert_eq!(cancelled, [vec![true; 10], vec![false]].concat());
+    assert_eq!(cancelled, [vec![Cancelled::Done; 10], vec![Cancelled::Missing]].concat());
     let left: Vec<_> = ids[..5].iter().chain(&ids[15..]).map(MessageId::to_string).collect();
     assert_eq!(fixture.ids("ready"), left);
     assert!(fixture.queue.cancel(&[]).await.unwrap().is_empty());
@@ -57,7 +57,7 @@ async fn cancel_takes_attempt_line_and_key_along() {
     let released = fixture.claim().await.release(60 * SECOND).await;
     assert_eq!(released.unwrap(), Settled::Done);
     assert_eq!((fixture.len("attempts"), fixture.len("keyed")), (1, 2));
-    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
     assert_eq!((fixture.len("attempts"), fixture.len("keyed")), (0, 0));
     fixture.assert_law().await;
 }

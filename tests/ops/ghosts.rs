@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redeliver::{Message, MessageId, Pushed, Raw, Rescheduled};
+use redeliver::{Cancelled, Message, MessageId, Pushed, Raw, Rescheduled};
 
 use crate::fixture::{Fixture, SECOND};
 
@@ -113,11 +113,11 @@ async fn cancel_drops_a_ghost_and_counts_it_as_one() {
     let placed = fixture.every_state().await;
     for state in ["scheduled", "pending", "dead"] {
         let ghost = ghost(&fixture, state);
-        assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [true]);
+        assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [Cancelled::Done]);
         assert_eq!(fixture.states().await, [1, 1, 1, 1]);
     }
     let ghost = ghost(&fixture, "dead");
-    assert_eq!(fixture.queue.cancel(&[ghost, placed.ready]).await.unwrap(), [true; 2]);
+    assert_eq!(fixture.queue.cancel(&[ghost, placed.ready]).await.unwrap(), [Cancelled::Done; 2]);
     let counts = fixture.counts().await;
     assert_eq!((counts.ghosts, counts.cancelled), (4, 1));
     assert_eq!(fixture.states().await, [0, 1, 1, 1]);
@@ -128,7 +128,7 @@ async fn cancel_drops_a_ghost_and_counts_it_as_one() {
 async fn cancel_and_reschedule_miss_a_ghost_in_ready_and_claim_drops_it() {
     let fixture = Fixture::new().await;
     let ghost = ghost(&fixture, "ready");
-    assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [false]);
+    assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [Cancelled::Missing]);
     let due = redeliver::Due::After(SECOND);
     let outcome = fixture.queue.reschedule(&[ghost], due).await.unwrap();
     assert_eq!(outcome, [Rescheduled::Missing]);
@@ -187,7 +187,7 @@ async fn a_ghost_that_goes_leaves_its_former_key_to_the_message_that_has_it_now(
     fixture.redis::<()>(&["HDEL", &fixture.key("messages"), &ghost.to_string()]);
     let first = fixture.queue.push(keyed()).await.unwrap();
     assert!(matches!(first, Pushed::Ready(_)), "{first:?}");
-    assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.cancel(&[ghost]).await.unwrap(), [Cancelled::Done]);
     assert_eq!(fixture.queue.push(keyed()).await.unwrap().id(), first.id());
     assert_eq!(fixture.len("keyed"), 2);
     assert_eq!(fixture.counts().await.ghosts, 1);

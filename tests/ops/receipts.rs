@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redeliver::{Message, MessageId, Pushed, Raw, Settled};
+use redeliver::{Cancelled, Message, MessageId, Pushed, Raw, Settled};
 
 use crate::fixture::{Fixture, SECOND};
 
@@ -162,7 +162,7 @@ pub(crate) async fn lost_when_cancelled_meanwhile(verb: Verb) {
     let fixture = Fixture::new().await;
     let id = fixture.push("a").await;
     let _held = fixture.claim().await;
-    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
     verb.loses(&fixture, id, 1);
     assert_eq!(fixture.states().await, [0; 4]);
     fixture.assert_law().await;

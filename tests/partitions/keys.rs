@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use redeliver::{Message, MessageId, Policy, Pushed, Queue, Raw, State};
+use redeliver::{Cancelled, Message, MessageId, Policy, Pushed, Queue, Raw, State};
 
 use crate::fixture::{Fixture, SECOND, TestServer};
 use crate::stage::{assert_sound, laws, living, partitioned, script};
@@ -64,7 +64,7 @@ async fn a_key_from_before_a_change_is_found_wherever_its_message_lives_and_howe
     }
     // Once it is gone, the key is free, and has its partition by the present number.
     let ids: Vec<_> = first.iter().map(|pushed| pushed.id()).collect();
-    assert_eq!(fixture.queue.cancel(&ids).await.unwrap(), [true; 40]);
+    assert_eq!(fixture.queue.cancel(&ids).await.unwrap(), [Cancelled::Done; 40]);
     for key in &keys {
         assert!(matches!(push(&fixture.queue, key).await, Pushed::Ready(_)));
     }
@@ -147,7 +147,7 @@ async fn a_former_home_is_asked_until_it_was_seen_empty() {
         "one look for each that lives elsewhere"
     );
     let ids: Vec<_> = living(&other).await.into_iter().map(|(id, _)| id).collect();
-    assert_eq!(other.cancel(&ids).await.unwrap(), [true; 41]);
+    assert_eq!(other.cancel(&ids).await.unwrap(), [Cancelled::Done; 41]);
     // The first of these that is at home elsewhere sees partition 0 empty, unless one has come there.
     let first = spent(40..80).await;
     let ids: Vec<_> = living(&other).await.into_iter().map(|(id, _)| id).collect();

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use redeliver::{
-    Due, MessageId, PARTITION_STRIDE, RedriveFilter, RedrivePlan, RedriveState, Rescheduled,
-    Settled, State,
+    Cancelled, Due, MessageId, PARTITION_STRIDE, RedriveFilter, RedrivePlan, RedriveState,
+    Rescheduled, Settled, State,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,8 @@ async fn messages_are_found_rescheduled_and_cancelled_wherever_they_are() {
     let hours = [Duration::ZERO, 7200 * SECOND];
     assert_eq!(fixture.queue.forecast(&hours).await.unwrap().scheduled, [0, 12]);
     let cancelled = fixture.queue.cancel(&asked).await.unwrap();
-    assert!(cancelled[..12].iter().all(|it| *it) && !cancelled[12]);
+    assert!(cancelled[..12].iter().all(|it| *it == Cancelled::Done));
+    assert_eq!(cancelled[12], Cancelled::Missing);
     assert_eq!(fixture.counts().await.cancelled, 12);
     assert_sound(&fixture).await;
 }

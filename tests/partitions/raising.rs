@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use redeliver::{Error, Limits, MAX_PARTITIONS, Message, MessageId, Pushed, Raw};
+use redeliver::{Cancelled, Error, Limits, MAX_PARTITIONS, Message, MessageId, Pushed, Raw};
 
 use crate::fixture::{Fixture, SECOND};
 use crate::stage::{
@@ -80,7 +80,7 @@ async fn a_registry_that_lost_its_entry_or_has_an_older_one_costs_nothing() {
         other.push(Message::new(Raw::from("once")).key("k")).await.unwrap();
         assert_eq!(entry().as_deref(), Some("3 2 1 1"), "{lost:?}");
         let id = other.push(Message::new(Raw::from("once")).key("k")).await.unwrap().id();
-        assert_eq!(other.cancel(&[id]).await.unwrap(), [true]);
+        assert_eq!(other.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
     }
     assert_sound(&fixture).await;
 }

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use redeliver::{Error, Message, Policy, Pushed, Raw, Settled};
+use redeliver::{Cancelled, Error, Message, Policy, Pushed, Raw, Settled};
 use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, TestServer};
@@ -45,7 +45,7 @@ async fn calls_of_many_tasks_travel_together_each_with_its_own_outcome() {
     assert!(calls(&fixture) - before <= 20, "{} calls", calls(&fixture) - before);
 
     let deliveries = fixture.queue.claim(1000).await.unwrap();
-    assert_eq!(fixture.queue.cancel(&[deliveries[7].id()]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.cancel(&[deliveries[7].id()]).await.unwrap(), [Cancelled::Done]);
     let cancelled = deliveries[7].id();
     let before = calls(&fixture);
     let mut acks = JoinSet::new();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use redeliver::{
-    Context, Due, Limits, Message, Outcome, Policy, Pushed, Queue, Raw, Role, State, Worker,
+    Cancelled, Context, Due, Limits, Message, Outcome, Policy, Pushed, Queue, Raw, Role, State,
+    Worker,
 };
 
 use crate::fixture::{Fixture, SECOND, TestServer};
@@ -90,7 +91,7 @@ async fn the_rights_for_everything_are_enough_for_every_verb() {
     assert_eq!(queue.dead().purge(&[dead[1].id]).await.unwrap(), 1);
     queue.dead().trim().await.unwrap();
     queue.reschedule(&[dead[0].id], Due::After(60 * SECOND)).await.unwrap();
-    assert_eq!(queue.cancel(&[dead[0].id]).await.unwrap(), [true]);
+    assert_eq!(queue.cancel(&[dead[0].id]).await.unwrap(), [Cancelled::Done]);
     plant_orphan(&all);
     assert_eq!(queue.repair(|_| {}).await.unwrap().mended.len(), 2);
     assert!(queue.check(|_| {}).await.unwrap().is_clean());

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redeliver::{
-    Backoff, Context, Counts, Handler, IntoOutcome, Message, Outcome, Policy, Poller, Queue, Raw,
-    State, Worker,
+    Backoff, Cancelled, Context, Counts, Handler, IntoOutcome, Message, Outcome, Policy, Poller,
+    Queue, Raw, State, Worker,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -198,7 +198,7 @@ async fn a_handler_is_told_when_its_message_is_cancelled_under_it() {
     });
     let running = Running::start(worker.lease(SECOND));
     assert_eq!(handlers.recv().await, Some("started"));
-    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]);
+    assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
     assert_eq!(handlers.recv().await, Some("told"));
     running.stop().await;
     let counts = fixture.counts().await;

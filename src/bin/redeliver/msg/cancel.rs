@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 use clap::Args;
-use redeliver::{MessageId, Queue, QueueName, Raw, State};
+use redeliver::{Cancelled, MessageId, Queue, QueueName, Raw, State};
 use serde_json::json;
 
 use crate::args::Global;
@@ -75,18 +75,21 @@ pub(crate) async fn run(global: &Global, args: &CancelArgs) -> Result<Exit> {
     }
     let session = Session::open(global).await?;
     let outcomes = session.queue(&args.queue)?.cancel(&args.ids).await?;
-    let (mut cancelled, mut missing) = (Vec::new(), Vec::new());
-    for (id, was_there) in args.ids.iter().zip(outcomes) {
-        if was_there {
-            cancelled.push(id);
-        } else {
-            missing.push(id);
-        }
-    }
-    let json = json!({"queue": args.queue.as_str(), "cancelled": cancelled, "missing": missing});
+    let of = |wanted: Cancelled| -> Vec<_> {
+        let told = args.ids.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == wanted);
+        told.map(|(id, _)| id).collect()
+    };
+    let [cancelled, missing, unknown] =
+        [Cancelled::Done, Cancelled::Missing, Cancelled::Unknown].map(of);
+    let json = json!({"queue": args.queue.as_str(), "cancelled": cancelled, "missing": missing,
+        "unknown": unknown});
     session.out.one(&json, || {
         let count = many(cancelled.len() as u64, "message");
-        format!("{count} cancelled, {} not found", missing.len())
+        let lost = match unknown.len() {
+            0 => String::new(),
+            n => format!(", {n} gone, most likely by a first try whose answer was lost"),
+        };
+        format!("{count} cancelled, {} not found{lost}", missing.len())
     })?;
     Ok(if missing.is_empty() { Exit::Ok } else { Exit::NotFound })
 }
@@ -134,5 +137,5 @@ async fn remove(
         return queue.dead().purge(ids).await;
     }
     let gone = queue.cancel(ids).await?;
-    Ok(gone.into_iter().filter(|gone| *gone).count() as u64)
+    Ok(gone.into_iter().filter(|gone| *gone == Cancelled::Done).count() as u64)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
-use redeliver::{Due, MessageId};
+use redeliver::{Cancelled, Due, MessageId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -93,7 +93,10 @@ pub(super) async fn message(
         if done { Ok(word.to_owned()) } else { Err(Failed::new(StatusCode::CONFLICT, why)) }
     };
     let done = match act {
-        Act::Cancel => queue.cancel(&ids).await.map(|done| gone(done == [true], "cancelled")),
+        Act::Cancel => {
+            let told = queue.cancel(&ids).await;
+            told.map(|outcomes| gone(outcomes == [Cancelled::Done], "cancelled"))
+        }
         Act::Redrive => queue.dead().redrive(&ids).await.map(|done| gone(done == 1, "redriven")),
         Act::Purge => queue.dead().purge(&ids).await.map(|done| gone(done == 1, "purged")),
         Act::Reschedule { after_ms } => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use redeliver::{Counts, Queue, QueueName, Raw, Result, Server};
+use redeliver::{Cancelled, Counts, Queue, QueueName, Raw, Result, Server};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -130,8 +130,8 @@ async fn done(server: &Server, act: &Act) -> Result<String> {
             format!("{name} resumed")
         }
         Act::Cancel(name, id) => {
-            let was_there = queue(name)?.cancel(&[*id]).await? == [true];
-            let outcome = if was_there { "removed" } else { "was not there any more" };
+            let was_there = queue(name)?.cancel(&[*id]).await? == [Cancelled::Done];
+            let outcome = if was_there { "removed" } else { "is not there any more" };
             format!("{id} {outcome}")
         }
         Act::Retry(name, id) => {
