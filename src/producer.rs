@@ -170,7 +170,7 @@ impl Shared {
         });
         for (index, answer) in together::all(answers).await?.into_iter().flatten() {
             if let Some((id, state)) = answer {
-                let placed = Placed::Duplicate { id, state };
+                let placed = Placed::held_by(id, state);
                 // Nobody asked how safe it is there.
                 let short = items[index].proof.is_wanted().then_some(0);
                 found[index] = Some(Ran { reply: Proven { placed, short }, repeated: false });

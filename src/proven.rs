@@ -61,7 +61,8 @@ impl Batched for ProvenPush {
         for (call, placed) in self.calls.iter().zip(placed) {
             call.count(&placed, repeated, store.meter());
             outcomes.extend(call.0.iter().zip(placed).map(|(item, placed)| {
-                let kept = !matches!(placed, Placed::Full { .. } | Placed::Moved(_));
+                let kept =
+                    matches!(placed, Placed::Ready | Placed::Scheduled | Placed::Duplicate { .. });
                 Proven { placed, short: confirmed.short_of(item.message.proof).filter(|_| kept) }
             }));
         }

@@ -69,6 +69,10 @@ impl Pushed {
             Placed::Ready => Self::Ready(id),
             Placed::Scheduled => Self::Scheduled(id),
             Placed::Duplicate { id, state } => Self::Duplicate { id, state },
+            Placed::Foreign => {
+                let reason = "its key belongs to a message whose id is no ULID; nothing was pushed";
+                return Err(Error::Record { reason });
+            }
             Placed::Full { cap, limit } if placed.repeated => {
                 let reason = format!("the queue is full by now, its {cap} is {limit}");
                 return Err(Error::Ambiguous { reason });

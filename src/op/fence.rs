@@ -19,8 +19,8 @@ pub(crate) struct Told {
     /// What holds in the partition now; the first one when it cannot be read.
     pub(crate) routing: Routing,
     pub(crate) messages: u64,
-    /// What lives under each name.
-    pub(crate) found: Vec<Option<(MessageId, State)>>,
+    /// What lives under each name; without an id where no client of this protocol made that.
+    pub(crate) found: Vec<Option<(Option<MessageId>, State)>>,
 }
 
 impl Call for Fence<'_> {
@@ -50,7 +50,7 @@ impl Call for Fence<'_> {
             let (id, state) = (next(&SCRIPT, &mut items)?, next(&SCRIPT, &mut items)?.text()?);
             let state = (!state.is_empty()).then(|| state.parse()).transpose()?;
             found.push(match state {
-                Some(state) => Some((id.text()?.parse()?, state)),
+                Some(state) => Some((id.text()?.parse().ok(), state)),
                 None => None,
             });
         }

@@ -40,6 +40,8 @@ pub(crate) enum Placed {
         id: MessageId,
         state: State,
     },
+    /// The same, but no client of this protocol made that message's id.
+    Foreign,
     /// Refused by this cap: nothing of it was written.
     Full {
         cap: &'static str,
@@ -50,6 +52,11 @@ pub(crate) enum Placed {
 }
 
 impl Placed {
+    /// The key, or the id, belongs to a message already.
+    pub(crate) fn held_by(id: Option<MessageId>, state: State) -> Self {
+        id.map_or(Self::Foreign, |id| Self::Duplicate { id, state })
+    }
+
     /// A repeated call that finds its own message has pushed it by its first try.
     pub(crate) fn of(self, id: MessageId, repeated: bool) -> Self {
         match self {
@@ -92,7 +99,7 @@ impl Call for Push {
             meter.pushed(match placed.of(item.message.id, repeated) {
                 Placed::Ready => "ready",
                 Placed::Scheduled => "scheduled",
-                Placed::Duplicate { .. } => "duplicate",
+                Placed::Duplicate { .. } | Placed::Foreign => "duplicate",
                 Placed::Full { .. } => "limited",
                 // It is pushed elsewhere, and counted there.
                 Placed::Moved(_) => continue,
@@ -109,7 +116,7 @@ fn placed(reply: Reply) -> Result<Placed> {
     let mut next = || next(&SCRIPT, &mut items);
     let word = next()?;
     Ok(match word.word(&[("duplicate", 0), ("full", 1), ("moved", 2)])? {
-        0 => Placed::Duplicate { id: next()?.text()?.parse()?, state: next()?.text()?.parse()? },
+        0 => Placed::held_by(next()?.text()?.parse().ok(), next()?.text()?.parse()?),
         1 => {
             let caps = [("max_ready", "max_ready"), ("max_bytes", "max_bytes")];
             Placed::Full { cap: next()?.word(&caps)?, limit: next()?.number()? }

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use redeliver::{Message, MessageId, Pushed, Raw, Settled};
+use redeliver::{Cancelled, Message, MessageId, Pushed, Raw, Settled};
 
 use crate::fixture::{Fixture, SECOND};
 
@@ -180,7 +180,7 @@ async fn push_finds_a_key_free_when_its_message_is_gone() {
         let id = pushed.id();
         match way {
             "ack" => assert_eq!(fixture.claim().await.ack().await.unwrap(), Settled::Done),
-            "cancel" => assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]),
+            "cancel" => assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]),
             "purge" => {
                 fixture.bury(id).await;
                 assert_eq!(dead.purge(&[id]).await.unwrap(), 1);
@@ -204,7 +204,7 @@ async fn push_creates_the_message_again_when_its_id_is_gone() {
     for _ in 0..2 {
         let message = Message::new(Raw::from("a")).id(id);
         assert_eq!(fixture.queue.push(message).await.unwrap(), Pushed::Ready(id));
-        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [true]);
+        assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
         fixture.assert_law().await;
     }
     assert_eq!(fixture.counts().await.pushed, 2);
@@ -251,4 +251,21 @@ async fn push_rings_the_alarm_for_the_earliest_of_its_batch() {
         assert_eq!(fixture.len("alarm"), 1, "{delays:?}");
         fixture.assert_law().await;
     }
+}
+
+#[tokio::test]
+async fn push_fails_alone_when_its_key_belongs_to_an_id_that_is_not_ours() {
+    let fixture = Fixture::new().await;
+    fixture.call::<Vec<String>>("push", &["foreign", "0\n\na", "k", "0"]);
+    let mut pushes = tokio::task::JoinSet::new();
+    for key in ["a", "k", "b"] {
+        let queue = fixture.queue.clone();
+        pushes.spawn(async move { queue.push(Message::new(Raw::from("x")).key(key)).await });
+    }
+    let told = pushes.join_all().await;
+    let (done, failed): (Vec<_>, Vec<_>) = told.into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), fixture.states().await), (2, [3, 0, 0, 0]));
+    let failed = failed[0].as_ref().unwrap_err();
+    assert!(!failed.is_transient() && failed.to_string().contains("key"), "{failed}");
+    fixture.assert_law().await;
 }
