@@ -23,12 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The same for all that come behind a first message, together.
 const PATIENCE_IN_HAND: Duration = Duration::from_millis(500);
 
+/// Shorter than any failover. A claim that took longer may have been answered by a master that was
+/// replaced meanwhile and does not know it yet: to the new one its receipts may be those of others.
+const NO_FAILOVER: Duration = Duration::from_secs(1);
+
 /// What a claim brought. Dropped, it releases what was not taken out of it.
 #[derive(Debug)]
 pub(crate) struct Claimed<T: Payload> {
     pub(crate) left: Left,
     partition: Arc<Partition>,
     deliveries: Vec<Delivery<T>>,
+    /// What is not wanted is left to the end of its lease.
+    doubtful: bool,
 }
 
 impl<T: Payload> Claimed<T> {
@@ -44,14 +50,24 @@ impl<T: Payload> Claimed<T> {
 
     /// Puts everything back at the head of the queue, in its order.
     pub(crate) async fn release(mut self) {
-        let deliveries = std::mem::take(&mut self.deliveries);
+        let deliveries = self.unwanted();
         release(Arc::clone(&self.partition), deliveries).await;
+    }
+
+    fn unwanted(&mut self) -> Vec<Delivery<T>> {
+        let unwanted = std::mem::take(&mut self.deliveries);
+        if self.doubtful && !unwanted.is_empty() {
+            let (queue, count) = (&self.partition.name, unwanted.len());
+            tracing::warn!(%queue, count, "claimed too late: they come back when their leases end");
+            return Vec::new();
+        }
+        unwanted
     }
 }
 
 impl<T: Payload> Drop for Claimed<T> {
     fn drop(&mut self) {
-        let unwanted = std::mem::take(&mut self.deliveries);
+        let unwanted = self.unwanted();
         if !unwanted.is_empty()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -122,11 +138,17 @@ pub(crate) async fn gather<T: Payload>(
 }
 
 async fn claim_now<T: Payload>(partition: &Arc<Partition>, claim: Claim) -> Result<Claimed<T>> {
+    let sent = Instant::now();
     let claimed = partition.store.run(&claim).await?.reply;
+    let doubtful = is_doubtful(sent.elapsed(), partition.store.route().may_change());
     let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
     let deliver = |message| Delivery::new(partition, message, claimed_ms);
     let deliveries = claimed.messages.into_iter().map(deliver).collect();
-    Ok(Claimed { left: claimed.left, partition: Arc::clone(partition), deliveries })
+    Ok(Claimed { left: claimed.left, partition: Arc::clone(partition), deliveries, doubtful })
+}
+
+fn is_doubtful(took: Duration, may_change: bool) -> bool {
+    may_change && took >= NO_FAILOVER
 }
 
 /// A delivery that cannot be released comes back when its lease ends.
@@ -137,5 +159,17 @@ async fn release<T: Payload>(partition: Arc<Partition>, deliveries: Vec<Delivery
         if let Err(error) = partition.store.run(&Release(items)).await {
             tracing::warn!(%error, "deliveries could not be released");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_claim_is_doubtful_where_another_server_may_have_taken_over() {
+        let in_time = NO_FAILOVER.mul_f32(0.999);
+        assert!(is_doubtful(NO_FAILOVER, true) && !is_doubtful(in_time, true));
+        assert!(!is_doubtful(10 * NO_FAILOVER, false));
     }
 }

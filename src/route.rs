@@ -219,6 +219,11 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Whether another server may come to serve the slot.
+    pub(crate) fn may_change(&self) -> bool {
+        matches!(self.links.place, Place::Many(_))
+    }
+
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
         self.deliver(command, None).await
     }
