@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed, and tells what it saw"
 )]
 
+mod authority;
 mod certificates;
 #[path = "../ops/fixture.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]
@@ -16,3 +17,5 @@ mod fixture;
 mod program;
 mod rotation;
 mod tls;
+
+use fixture::under_test;

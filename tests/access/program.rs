@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::certificates::{Authority, Secured};
+use crate::authority::Authority;
+use crate::certificates::Secured;
 use crate::fixture::TestServer;
 
 fn redeliver(args: &[&str]) -> Command {

@@ -3,7 +3,8 @@ use std::time::Duration;
 use redeliver::{Access, Context, Error, Outcome, Pushed, Queue, Raw, Server, Worker};
 use tokio_util::sync::CancellationToken;
 
-use crate::certificates::{Authority, Secured};
+use crate::authority::Authority;
+use crate::certificates::Secured;
 use crate::fixture::SECOND;
 
 async fn refused(url: &str, access: &Access) -> String {

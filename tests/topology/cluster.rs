@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::bus::Bus;
-use crate::nodes::{Node, ports, until};
+use crate::nodes::{Node, as_args, ports, until};
 use crate::under_test;
 
 pub(crate) const MASTERS: usize = 3;
@@ -38,6 +38,11 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Cluster> {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// Each node with settings of its own.
+    pub(crate) fn start_with(settings: impl Fn(usize) -> String) -> Self {
         let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
         // Taken first, and kept: a port that was free just now may be given to the next who asks.
         let doors = [(); NODES].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
@@ -59,6 +64,7 @@ impl Cluster {
             );
             let mut args: Vec<_> = args.split_whitespace().map(str::to_owned).collect();
             args.extend(["--save".into(), String::new()]);
+            args.extend(as_args(&settings(node)));
             Node::start(&dir, port, "", &args)
         };
         let nodes: Vec<_> = (0..NODES).map(start).collect();
@@ -177,9 +183,12 @@ impl Cluster {
 
     /// Waits until others see the slot at another node than this one.
     pub(crate) fn elected(&self, slot: u16, dead: usize) -> Duration {
-        until("another master is elected", || {
-            self.owner_but(slot, dead).is_some_and(|owner| owner != dead)
-        })
+        until("another master is elected", || self.is_elected(slot, dead))
+    }
+
+    /// Whether others see the slot at another node than this one.
+    pub(crate) fn is_elected(&self, slot: u16, dead: usize) -> bool {
+        self.owner_but(slot, dead).is_some_and(|owner| owner != dead)
     }
 
     /// Cuts a node off from all others, and from no client.

@@ -8,8 +8,12 @@
     reason = "a test that cannot go on has failed, and tells what it saw"
 )]
 
+#[cfg(feature = "tls")]
+#[path = "../access/authority.rs"]
+mod authority;
 mod bus;
 mod calm;
+mod clock;
 mod cluster;
 mod failover;
 mod healthy;
@@ -18,9 +22,10 @@ mod nodes;
 #[cfg(feature = "cli")]
 mod program;
 mod proven;
+#[cfg(feature = "tls")]
+mod secured;
 mod sentinels;
 mod shards;
-
 mod traffic;
 #[path = "../ops/under_test.rs"]
 #[expect(dead_code, reason = "the verbs' tests use the rest of it")]

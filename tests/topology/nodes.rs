@@ -42,12 +42,22 @@ pub(crate) fn ports<const N: usize>() -> [u16; N] {
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
+/// Settings, a line each, as arguments.
+pub(crate) fn as_args(settings: &str) -> impl Iterator<Item = String> {
+    let pairs = settings.lines().filter_map(|line| line.split_once(' '));
+    pairs.flat_map(|(name, value)| [format!("--{name}"), value.to_owned()])
+}
+
 /// One server of several.
 pub(crate) struct Node {
     guard: Child,
     dir: PathBuf,
+    /// What it is started by, and with.
+    before: Vec<String>,
     args: Vec<String>,
     pub(crate) port: u16,
+    /// Under which others know it: that of TLS where they meet by TLS.
+    pub(crate) announced: u16,
     /// `user:password@`, or nothing.
     user: &'static str,
 }
@@ -55,10 +65,21 @@ pub(crate) struct Node {
 impl Node {
     /// Starts in a new folder below this one.
     pub(crate) fn start(below: &Path, port: u16, user: &'static str, args: &[String]) -> Self {
+        Self::start_by(Vec::new(), below, port, user, args)
+    }
+
+    /// By these words, such as `env NAME=VALUE`.
+    pub(crate) fn start_by(
+        before: Vec<String>,
+        below: &Path,
+        port: u16,
+        user: &'static str,
+        args: &[String],
+    ) -> Self {
         let dir = below.join(port.to_string());
         std::fs::create_dir(&dir).unwrap();
-        let guard = spawn(&dir, args);
-        Self { guard, dir, args: args.to_vec(), port, user }
+        let guard = spawn(&dir, &before, args);
+        Self { guard, dir, before, args: args.to_vec(), port, announced: port, user }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -109,7 +130,7 @@ impl Node {
 
     /// Starts it again where it was.
     pub(crate) fn restart(&mut self) {
-        self.guard = spawn(&self.dir, &self.args);
+        self.guard = spawn(&self.dir, &self.before, &self.args);
         self.wait();
     }
 
@@ -148,10 +169,11 @@ impl Node {
     }
 }
 
-fn spawn(dir: &Path, args: &[String]) -> Child {
+fn spawn(dir: &Path, before: &[String], args: &[String]) -> Child {
     Command::new("sh")
         .args(["-c", GUARD])
         .arg(dir)
+        .args(before)
         .args(under_test::program())
         .args(args)
         .current_dir(dir)

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
-use crate::nodes::{Node, ports, until};
+use crate::nodes::{Node, as_args, ports, until};
 
+const SERVERS: usize = 3;
 /// The name under which the master is watched.
 const SERVICE: &str = "main";
 /// How long a master may be silent: long enough that a busy machine is not taken for a dead one.
@@ -32,17 +33,32 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Sentinels> {
 
 impl Sentinels {
     pub(crate) fn start() -> Self {
+        Self::start_with(None, |_| String::new(), &[])
+    }
+
+    /// Each server and sentinel with settings of its own, and under another port where one is given;
+    /// servers that are replicas at first are started by those words.
+    pub(crate) fn start_with(
+        announced: Option<[u16; 2 * SERVERS]>,
+        settings: impl Fn(u16) -> String,
+        replicas_by: &[String],
+    ) -> Self {
         let dir = TempDir::with_prefix("rd-sentinels-").unwrap().keep();
-        let (ports, watching) = (ports::<3>(), ports::<3>());
+        let free = ports::<{ 2 * SERVERS }>();
+        let announced = announced.unwrap_or(free);
+        let (ports, watching) = free.split_at(SERVERS);
+        let known = |port: u16| {
+            free.iter().zip(announced).find(|(free, _)| **free == port).map_or(port, |(_, it)| it)
+        };
+        let first = known(ports[0]);
         let server = |port: u16| {
             let users = ["app", USERS[0], USERS[1]]
                 .map(|user| format!("--user {user} on >x ~* &* +@all"))
                 .join(" ");
-            let master = ports[0];
-            let follows = if port == master {
-                String::new()
+            let (follows, by) = if port == ports[0] {
+                (String::new(), Vec::new())
             } else {
-                format!("--replicaof 127.0.0.1 {master}")
+                (format!("--replicaof 127.0.0.1 {first}"), replicas_by.to_vec())
             };
             let args = format!(
                 "--port {port} --bind 127.0.0.1 --repl-diskless-sync-delay 0 --appendonly yes \
@@ -51,28 +67,32 @@ impl Sentinels {
             );
             let mut args: Vec<_> = args.split_whitespace().map(str::to_owned).collect();
             args.extend(["--save".into(), String::new()]);
-            let node = Node::start(&dir, port, CLIENT, &args);
+            args.extend(as_args(&settings(known(port))));
+            let mut node = Node::start_by(by, &dir, port, CLIENT, &args);
+            node.announced = known(port);
             node.wait();
             node
         };
-        let servers: Vec<_> = ports.into_iter().map(server).collect();
+        let servers: Vec<_> = ports.iter().copied().map(server).collect();
         let sentinel = |port: u16| {
             let settings = format!(
                 "port {port}\nbind 127.0.0.1\nsentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
                 requirepass s\nsentinel sentinel-pass s\n\
                 sentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} x\n\
                 sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n\
-                sentinel failover-timeout {SERVICE} 10000\n",
-                ports[0]
+                sentinel failover-timeout {SERVICE} 10000\n{}",
+                first,
+                settings(known(port))
             );
             let file = dir.join(format!("{port}.conf"));
             std::fs::write(&file, settings).unwrap();
             let file = file.to_str().unwrap().to_owned();
-            let node = Node::start(&dir, port, ":s@", &[file, "--sentinel".into()]);
+            let mut node = Node::start(&dir, port, ":s@", &[file, "--sentinel".into()]);
+            node.announced = known(port);
             node.wait();
             node
         };
-        let sentinels = watching.into_iter().map(sentinel).collect();
+        let sentinels = watching.iter().copied().map(sentinel).collect();
         Self { servers, sentinels }
     }
 
@@ -114,7 +134,7 @@ impl Sentinels {
     pub(crate) fn master_by(&self, sentinel: &Node) -> Option<usize> {
         let asked = sentinel.try_ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
         let (_, port): (String, u16) = asked.ok()?;
-        self.servers.iter().position(|node| node.port == port)
+        self.servers.iter().position(|node| node.announced == port)
     }
 
     pub(crate) fn master(&self) -> usize {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redeliver::{Backoff, Context, MessageId, Policy, Pushed, Queue, Raw, Server, Worker};
+use redeliver::{Access, Backoff, Context, MessageId, Policy, Pushed, Queue, Raw, Server, Worker};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,18 @@ const UNDER_WAY: usize = 50;
 const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) async fn queue(url: &str, name: &str) -> Queue<Raw> {
+    queue_as(url, &Access::default(), name).await
+}
+
+async fn queue_as(url: &str, access: &Access, name: &str) -> Queue<Raw> {
     let policy = Policy::default().backoff(Backoff::None).lease(Duration::from_secs(5));
-    Server::connect(url).await.unwrap().queue(name).unwrap().with_policy(policy).unwrap()
+    Server::connect_with(url, access)
+        .await
+        .unwrap()
+        .queue(name)
+        .unwrap()
+        .with_policy(policy)
+        .unwrap()
 }
 
 /// What has happened so far.
@@ -41,12 +51,18 @@ pub(crate) struct Traffic {
     pub(crate) seen: Arc<Mutex<Seen>>,
     pushing: CancellationToken,
     working: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    producer: Option<JoinHandle<()>>,
+    worker: JoinHandle<()>,
 }
 
 impl Traffic {
     pub(crate) async fn start(url: &str, name: &str) -> Self {
-        let (producing, queue) = (queue(url, name).await, queue(url, name).await);
+        Self::start_as(url, &Access::default(), name).await
+    }
+
+    pub(crate) async fn start_as(url: &str, access: &Access, name: &str) -> Self {
+        let producing = queue_as(url, access, name).await;
+        let queue = queue_as(url, access, name).await;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (pushing, working) = (CancellationToken::new(), CancellationToken::new());
         let handled = Arc::clone(&seen);
@@ -57,11 +73,9 @@ impl Traffic {
             async {}
         });
         let worker = worker.run(working.clone().cancelled_owned());
-        let tasks = vec![
-            tokio::spawn(produce(producing, Arc::clone(&seen), pushing.clone())),
-            tokio::spawn(async { worker.await.unwrap() }),
-        ];
-        let traffic = Self { queue, seen, pushing, working, tasks };
+        let producer = tokio::spawn(produce(producing, Arc::clone(&seen), pushing.clone()));
+        let (producer, worker) = (Some(producer), tokio::spawn(async { worker.await.unwrap() }));
+        let traffic = Self { queue, seen, pushing, working, producer, worker };
         while traffic.seen.lock().unwrap().handled.len() < UNDER_WAY {
             traffic.flows_after(Calm::now()).await;
         }
@@ -89,7 +103,9 @@ impl Traffic {
     /// Pushes nothing more, and waits until the worker is idle.
     pub(crate) async fn pause(&mut self) {
         self.pushing.cancel();
-        self.tasks.remove(0).await.unwrap();
+        if let Some(producer) = self.producer.take() {
+            producer.await.unwrap();
+        }
         self.run_dry().await;
     }
 
@@ -104,19 +120,18 @@ impl Traffic {
 
     /// Pushes nothing more, waits until all is handled that is there, ends, and says what was lost: what
     /// was pushed, never handled, and is in no state.
-    pub(crate) async fn end(self) -> (Seen, HashSet<MessageId>) {
-        self.pushing.cancel();
-        self.run_dry().await;
+    pub(crate) async fn end(mut self) -> (Seen, HashSet<MessageId>) {
+        self.pause().await;
         self.working.cancel();
-        for task in self.tasks {
-            task.await.unwrap();
-        }
+        self.worker.await.unwrap();
         // What came after the worker's end may have rung for nobody: the next poller rings again.
         self.queue.redeliver(1).await.unwrap();
         let report = self.queue.check(|_| {}).await.unwrap();
         assert!(report.is_clean(), "{report:?}");
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
-        let lost = seen.pushed.difference(&seen.handled).copied().collect();
+        let lost: HashSet<_> = seen.pushed.difference(&seen.handled).copied().collect();
+        let found = self.queue.find(&Vec::from_iter(lost.iter().copied())).await.unwrap();
+        assert!(found.iter().all(Option::is_none), "there, and never handled: {found:?}");
         (seen, lost)
     }
 }

@@ -1,0 +1,108 @@
+//! A replica whose clock is off, and that becomes the master.
+
+use std::process::Command;
+use std::time::Duration;
+
+use redeliver::{Message, Queue, Raw, Server, Settled};
+use tokio::task::block_in_place;
+
+use crate::nodes::until;
+use crate::sentinels::Sentinels;
+use crate::under_test;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Starts a program a minute ahead or behind. The server's allocator asks for the time before the
+/// clock is ready to tell it: the system's does not.
+fn clock(skew: &str) -> Option<Vec<String>> {
+    let found = Command::new("find").args(["/usr/lib", "-name", "libfaketime.so.1"]).output();
+    let found = String::from_utf8(found.unwrap().stdout).unwrap();
+    let library = found.lines().next()?;
+    let preload = format!("LD_PRELOAD={library} libc.so.6");
+    let skew = format!("FAKETIME={skew}");
+    let words = ["env", &preload, &skew, "FAKETIME_DONT_FAKE_MONOTONIC=1"];
+    Some(words.map(str::to_owned).to_vec())
+}
+
+/// Whether the server under test starts so.
+fn starts(by: &[String]) -> bool {
+    let mut command = Command::new(&by[0]);
+    command.args(&by[1..]).args(under_test::program()).arg("--version");
+    let told = command.output().unwrap();
+    told.status.success() && told.stderr.is_empty()
+}
+
+struct Scene {
+    stage: Sentinels,
+    queue: Queue<Raw>,
+}
+
+impl Scene {
+    async fn new(skew: &str) -> Option<Self> {
+        let by = clock(skew).filter(|by| starts(by));
+        let Some(by) = by else {
+            eprintln!("left out: the server does not start with another clock");
+            return None;
+        };
+        let mut stage = Sentinels::start_with(None, |_| String::new(), &by);
+        stage.heal();
+        let queue = Server::connect(&stage.url()).await.unwrap().queue("clock").unwrap();
+        Some(Self { stage, queue })
+    }
+
+    /// Has a replica take over that has all of it.
+    fn hand_over(&self) {
+        let old = self.stage.master();
+        let master = &self.stage.servers[old];
+        assert_eq!(master.ask::<u64>(&["WAIT", "2", "10000"]), 2);
+        self.stage.hand_over(0);
+        self.stage.elected(old);
+        // Until it is told, the old one goes on.
+        let follows = || master.info("replication", "role").as_deref() == Some("slave");
+        until("the old master follows the new one", follows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_master_whose_clock_is_ahead_ends_leases_and_delays_early_and_loses_nothing() {
+    let Some(Scene { stage, queue }) = Scene::new("+60s").await else { return };
+    queue.push(Raw::from("held")).await.unwrap();
+    let held = queue.claim(1).await.unwrap().remove(0);
+    queue.push(Message::new(Raw::from("later")).delay(50 * SECOND)).await.unwrap();
+    let scene = Scene { stage, queue };
+    block_in_place(|| scene.hand_over());
+    let done = scene.queue.redeliver(10).await.unwrap();
+    assert_eq!((done.reclaimed, done.promoted), (1, 1));
+    let claimed = scene.queue.claim(2).await.unwrap();
+    assert_eq!(claimed.len(), 2);
+    // The receipt of the first holder settles nothing of the second one's.
+    assert_eq!(held.ack().await.unwrap(), Settled::Lost);
+    for delivery in claimed {
+        assert_eq!(delivery.ack().await.unwrap(), Settled::Done);
+    }
+    assert!(scene.queue.check(|_| {}).await.unwrap().is_clean());
+    assert_eq!(scene.queue.counts().await.unwrap().acked, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_master_whose_clock_is_behind_keeps_leases_and_delays_longer_and_loses_nothing() {
+    let Some(Scene { stage, queue }) = Scene::new("-60s").await else { return };
+    queue.push(Raw::from("held")).await.unwrap();
+    let held = queue.claim(1).await.unwrap().remove(0);
+    queue.push(Message::new(Raw::from("later")).delay(SECOND)).await.unwrap();
+    let scene = Scene { stage, queue };
+    block_in_place(|| scene.hand_over());
+    tokio::time::sleep(SECOND).await;
+    let done = scene.queue.redeliver(10).await.unwrap();
+    assert_eq!((done.reclaimed, done.promoted), (0, 0));
+    let ahead = scene.queue.forecast(&[Duration::ZERO, 65 * SECOND]).await.unwrap();
+    assert_eq!(ahead.scheduled, [0, 1], "due by the old master's clock");
+    assert_eq!(held.ack().await.unwrap(), Settled::Done);
+    // What comes new goes by the new clock.
+    scene.queue.push(Raw::from("now")).await.unwrap();
+    let claimed = scene.queue.claim(1).await.unwrap().remove(0);
+    assert_eq!(claimed.ack().await.unwrap(), Settled::Done);
+    let counts = scene.queue.counts().await.unwrap();
+    assert_eq!((counts.acked, counts.scheduled), (2, 1));
+    assert!(scene.queue.check(|_| {}).await.unwrap().is_clean());
+}
