@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
@@ -15,6 +15,11 @@ use crate::sentinels::Sentinels;
 
 /// Between two keys of a slot that moves.
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
+/// A node gives an ordered failover up after 5 s.
+const HANDED_OVER: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_millis(20);
+/// One that is master for a moment only is none after that.
+const STANDS: Duration = Duration::from_millis(500);
 
 /// On what the queue is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -133,9 +138,8 @@ fn upset_cluster(cluster: &mut Cluster, fault: Fault, slot: u16, harm: Duration)
     match fault {
         // The old master takes no writes while its replica catches up.
         Fault::Handover => {
-            cluster.nodes[replica].ask::<()>(&["CLUSTER", "FAILOVER"]);
-            cluster.elected(slot, master);
-            Vec::new()
+            let broken_off = hand_over(cluster, slot, [master, replica]);
+            broken_off.map(|until| (since, until)).into_iter().collect()
         }
         Fault::Failover => {
             cluster.nodes[master].kill();
@@ -177,6 +181,33 @@ fn upset_cluster(cluster: &mut Cluster, fault: Fault, slot: u16, harm: Duration)
             Vec::new()
         }
     }
+}
+
+/// Asks until it is done, and tells when the last attempt that came to nothing had ended. A replica of
+/// Redis 7.0 that won an election in the last 8 s counts the votes of then: it is master for a moment
+/// under an old epoch, and what it confirms in it is gone.
+fn hand_over(cluster: &Cluster, slot: u16, [master, replica]: [usize; 2]) -> Option<u64> {
+    let mut broken_off = None;
+    let done = || {
+        let asked = Instant::now();
+        cluster.nodes[replica].try_ask::<()>(&["CLUSTER", "FAILOVER"]).ok();
+        while asked.elapsed() < HANDED_OVER {
+            sleep(LOOK);
+            if cluster.is_elected(slot, master) {
+                sleep(STANDS);
+                return cluster.is_elected(slot, master);
+            }
+        }
+        false
+    };
+    until("a master hands over", || {
+        let done = done();
+        if !done {
+            broken_off = Some(now_ms());
+        }
+        done
+    });
+    broken_off
 }
 
 fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) -> Vec<Span> {
