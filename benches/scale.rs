@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use redeliver::{Context, Message, Queue, Raw, Server, Worker};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -46,20 +47,25 @@ const ROUNDS: usize = 5;
 /// much as there is room for.
 const CONCURRENCY: usize = 512;
 const SHARDS: [u32; 3] = [1, 2, 3];
+/// Three servers that know nothing of each other tell what three processes cost on this machine.
+const STAGES: [&str; 5] =
+    ["one server", "three servers, a queue on each", "one shard", "two shards", "three shards"];
 /// How long rates are taken.
 const SPAN: Duration = Duration::from_secs(5);
 /// A node that hangs is taken for dead after 2 s: the bench looks at it before.
-const HANGS: Duration = Duration::from_millis(1_500);
+const HANGS: Duration = Duration::from_secs(1);
 const IDLE_WORKERS: [usize; 2] = [10, 1_000];
 const SINGLE_PUSHES: usize = 500;
 
 #[derive(Serialize)]
 struct Cost {
-    /// 0 is one server that is no Cluster.
-    shards: u32,
+    what: &'static str,
     messages_per_call: f64,
     server_cpu_us: f64,
+    /// The same without what the nodes spend when nothing is to do, in the time that a round took.
+    above_rest_us: f64,
     of_one_server: f64,
+    of_three_servers: f64,
 }
 
 #[derive(Serialize)]
@@ -129,38 +135,57 @@ fn pair(dir: &TempDir) -> [Node; 2] {
 /// CPU of the servers for a message that is pushed, claimed and acknowledged.
 async fn costs(cluster: &Cluster) -> Vec<Cost> {
     let dir = TempDir::with_prefix("rd-scale-").unwrap();
-    let pair = pair(&dir);
-    let alone: Queue<Raw> = Server::connect(&pair[0].url()).await.unwrap().queue("alone").unwrap();
-    let server = Server::connect(&cluster.url()).await.unwrap();
-    let mut spread = Vec::new();
-    for shards in SHARDS {
-        spread.push(spread_over(cluster, &server, (&format!("over-{shards}"), shards)).await);
+    let pairs = [(); 3].map(|()| pair(&dir));
+    let mut alone = Vec::new();
+    for pair in &pairs {
+        let server = Server::connect(&pair[0].url()).await.unwrap();
+        alone.push((vec![server.queue("alone").unwrap()], vec![&pair[0]]));
     }
-    let mut figures = vec![(Vec::new(), Vec::new()); SHARDS.len() + 1];
+    let (queues, servers): (Vec<_>, Vec<_>) = alone.iter().cloned().unzip();
+    let mut stages = vec![alone.remove(0), (queues.concat(), servers.concat())];
+    let server = Server::connect(&cluster.url()).await.unwrap();
+    for shards in SHARDS {
+        let name = format!("over-{shards}");
+        let (queue, masters) = spread_over(cluster, &server, (&name, shards)).await;
+        let masters = masters.iter().map(|master| &cluster.nodes[*master]).collect();
+        stages.push((vec![queue], masters));
+    }
+    let mut rests = Vec::new();
+    for (_, servers) in &stages {
+        rests.push(at_rest(servers).await);
+    }
+    let mut rounds = vec![Vec::new(); stages.len()];
     for number in 0..=ROUNDS {
-        let one = round(&alone, &[&pair[0]]).await;
-        let mut told = vec![one];
-        for (queue, masters) in &spread {
-            let masters: Vec<_> = masters.iter().map(|master| &cluster.nodes[*master]).collect();
-            told.push(round(queue, &masters).await);
-        }
-        // The first round loads scripts and fills caches.
-        if number > 0 {
-            for ((cpu, calls), figures) in told.into_iter().zip(&mut figures) {
-                figures.0.push(cpu);
-                figures.1.push(calls);
+        for (((queues, servers), rest), rounds) in stages.iter().zip(&rests).zip(&mut rounds) {
+            let figures = round(queues, servers, *rest).await;
+            // The first round loads scripts and fills caches.
+            if number > 0 {
+                rounds.push(figures);
             }
         }
     }
-    let medians = figures.into_iter().map(|(cpu, calls)| (median(cpu), median(calls)));
-    let medians: Vec<_> = medians.collect();
-    let cost = |(shards, (cpu, calls)): (u32, (f64, f64))| Cost {
-        shards,
-        messages_per_call: 1.0 / calls,
-        server_cpu_us: cpu,
-        of_one_server: cpu / medians[0].0,
+    let medians = |figure: usize| -> Vec<f64> {
+        let medians = rounds.iter().map(|rounds| rounds.iter().map(|round| round[figure]));
+        medians.map(|figures| median(figures.collect())).collect()
     };
-    (0..).zip(medians.iter().copied()).map(cost).collect()
+    let [cpu, above_rest, calls] = [0, 1, 2].map(medians);
+    let cost = |at: usize| Cost {
+        what: STAGES[at],
+        messages_per_call: 1.0 / calls[at],
+        server_cpu_us: cpu[at],
+        above_rest_us: above_rest[at],
+        of_one_server: cpu[at] / cpu[0],
+        of_three_servers: cpu[at] / cpu[1],
+    };
+    (0..cpu.len()).map(cost).collect()
+}
+
+/// CPU in microseconds that servers spend in a second when nothing is to do.
+async fn at_rest(servers: &[&Node]) -> f64 {
+    let spent = || servers.iter().map(|server| cpu_us(server)).sum::<f64>();
+    let (begun, before) = (Instant::now(), spent());
+    sleep(SPAN).await;
+    (spent() - before) / begun.elapsed().as_secs_f64()
 }
 
 /// A queue whose partitions are each on another master, and these masters.
@@ -185,21 +210,32 @@ async fn spread_over(
     unreachable!("names never end")
 }
 
-/// CPU in microseconds, and calls of scripts, for each message of one round.
-async fn round(queue: &Queue<Raw>, servers: &[&Node]) -> (f64, f64) {
+/// CPU in microseconds, the same above what the servers spend at rest, and calls of scripts, for each
+/// message of one round.
+async fn round(queues: &[Queue<Raw>], servers: &[&Node], at_rest: f64) -> [f64; 3] {
     let spent = || servers.iter().map(|server| cpu_us(server)).sum::<f64>();
     let called = || servers.iter().map(|server| calls_of(server, "evalsha")).sum::<f64>();
-    let before = (spent(), called());
+    let (begun, before) = (Instant::now(), (spent(), called()));
     let messages = MESSAGES * servers.len();
-    queue.push_all((0..messages).map(|_| payload())).await.unwrap();
-    let (worker, stop) = worker(queue, servers.len());
-    while queue.counts().await.unwrap().messages > 0 {
-        sleep(Duration::from_millis(20)).await;
+    let shards = servers.len() / queues.len();
+    let payloads = || (0..MESSAGES * shards).map(|_| payload());
+    for pushed in join_all(queues.iter().map(|queue| queue.push_all(payloads()))).await {
+        pushed.unwrap();
+    }
+    let workers: Vec<_> = queues.iter().map(|queue| worker(queue, shards)).collect();
+    for queue in queues {
+        while queue.counts().await.unwrap().messages > 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
     }
     let each = |figure: f64| figure / messages as f64;
-    let figures = (each(spent() - before.0), each(called() - before.1));
-    stop.cancel();
-    worker.await.unwrap();
+    let cpu = spent() - before.0;
+    let above_rest = cpu - at_rest * begun.elapsed().as_secs_f64();
+    let figures = [each(cpu), each(above_rest), each(called() - before.1)];
+    for (worker, stop) in workers {
+        stop.cancel();
+        worker.await.unwrap();
+    }
     figures
 }
 
@@ -230,8 +266,7 @@ async fn drained_beside(cluster: &mut Cluster) -> Frozen {
     queue.push_all((0..MESSAGES * 30).map(|_| payload())).await.unwrap();
     let (worker, stop) = worker(&queue, owners.len());
     sleep(HANGS).await;
-    let acked = async || others(&queue, |counts| counts.acked).await;
-    let frozen = beside(cluster, owners[0], acked).await;
+    let frozen = beside(cluster, &queue, &owners, "acked").await;
     stop.cancel();
     worker.await.unwrap();
     Frozen { what: "drained by one worker", ..frozen }
@@ -255,23 +290,36 @@ async fn pushed_beside(cluster: &mut Cluster) -> Frozen {
         });
     }
     sleep(HANGS).await;
-    let pushed = async || others(&queue, |counts| counts.pushed).await;
-    let frozen = beside(cluster, owners[0], pushed).await;
+    let frozen = beside(cluster, &queue, &owners, "pushed").await;
     stop.cancel();
     tasks.join_all().await;
     Frozen { what: "pushed by many tasks, to any", ..frozen }
 }
 
-async fn beside(cluster: &mut Cluster, hangs: usize, done: impl AsyncFn() -> u64) -> Frozen {
-    let rate = async |span| {
-        let (begun, before) = (Instant::now(), done().await);
-        sleep(span).await;
-        (done().await - before) as f64 / begun.elapsed().as_secs_f64()
+/// How fast a counter grows in the partitions but the first, before that one's node hangs and then.
+async fn beside(
+    cluster: &mut Cluster,
+    queue: &Queue<Raw>,
+    owners: &[usize],
+    counter: &str,
+) -> Frozen {
+    // Not through the library, which would ask the node that hangs as well.
+    let done = |cluster: &Cluster| -> u64 {
+        let told = (1..owners.len()).map(|partition| {
+            let meta = format!("rd:{{{}.{partition}}}:meta", queue.name());
+            cluster.nodes[owners[partition]].ask::<u64>(&["HGET", &meta, counter])
+        });
+        told.sum()
     };
-    let before = rate(SPAN).await;
-    cluster.nodes[hangs].freeze();
-    let meanwhile = rate(HANGS).await;
-    cluster.nodes[hangs].thaw();
+    let rate = async |cluster: &Cluster| {
+        let (begun, before) = (Instant::now(), done(cluster));
+        sleep(HANGS).await;
+        (done(cluster) - before) as f64 / begun.elapsed().as_secs_f64()
+    };
+    let before = rate(cluster).await;
+    cluster.nodes[owners[0]].freeze();
+    let meanwhile = rate(cluster).await;
+    cluster.nodes[owners[0]].thaw();
     cluster.heal();
     Frozen {
         what: "",
@@ -279,12 +327,6 @@ async fn beside(cluster: &mut Cluster, hangs: usize, done: impl AsyncFn() -> u64
         others_meanwhile_per_s: meanwhile,
         ratio: meanwhile / before,
     }
-}
-
-/// A figure of the partitions but the first.
-async fn others(queue: &Queue<Raw>, figure: fn(&redeliver::Counts) -> u64) -> u64 {
-    let counts = queue.counts_by_partition().await;
-    counts[1..].iter().map(|counts| figure(counts.as_ref().unwrap())).sum()
 }
 
 /// What workers cost that wait, and what a message costs that wakes one of them.
