@@ -9,4 +9,4 @@ cd "$(dirname "$0")/.."
 command -v redis-server >/dev/null || install_server redis-server
 command -v faketime >/dev/null || install_server faketime
 command -v cc >/dev/null || install_server gcc
-cargo test "$@"
+cargo test --features otel "$@"

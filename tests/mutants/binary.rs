@@ -32,6 +32,10 @@ pub(crate) fn build(names: &[&str]) -> Vec<PathBuf> {
     let mut command = Command::new(cargo);
     command.args(["test", "--quiet", "--no-run", "--message-format", "json-render-diagnostics"]);
     command.args(names.iter().flat_map(|name| ["--test", name]));
+    // With the features of this one nothing is built anew.
+    if cfg!(feature = "otel") {
+        command.args(["--features", "otel"]);
+    }
     let built = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let told = String::from_utf8(built.stdout).unwrap();

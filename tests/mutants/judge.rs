@@ -1,5 +1,6 @@
 //! What the tests say of one mutant: those of its verb, then the walks, then those of all verbs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -26,16 +27,19 @@ const SLOW: &str = "unreadable::no_script";
 const ASKED_AFTER_ALL: [&str; 4] = ["prelude", "check", "counts", "repair"];
 /// Tests of verbs wait for their servers more than they compute.
 const THREADS: &str = "--test-threads=6";
-/// What hangs has had so many times as long as everything took without a mutant.
+/// What hangs has had so many times as long as its round took without a mutant.
 const PATIENCE: u32 = 5;
 /// The machine may have other things to do.
-const LEAST_PATIENCE: Duration = Duration::from_secs(60);
+const LEAST_PATIENCE: Duration = Duration::from_secs(20);
+/// Of rounds that nobody has measured.
+const UNMEASURED: Duration = Duration::from_secs(600);
 
 /// Copies of the test binaries, which one mutant at a time is put into.
 pub(crate) struct Judge {
     ops: Binary,
     model: Binary,
-    patience: Duration,
+    /// By round.
+    patience: BTreeMap<&'static str, Duration>,
     /// Only so many rounds of tests are asked; the cheapest come first.
     rounds: usize,
     /// The binaries are in it.
@@ -69,17 +73,17 @@ impl Judge {
         let folder = TempDir::with_prefix_in("mutants-", env!("CARGO_TARGET_TMPDIR")).unwrap();
         let copy = |index: usize, name| Binary::copy(&built[index], folder.path().join(name));
         let (ops, model) = (copy(0, "ops"), copy(1, "model"));
-        Self { ops, model, patience: Duration::from_secs(600), rounds, _folder: folder }
+        Self { ops, model, patience: BTreeMap::new(), rounds, _folder: folder }
     }
 
-    /// Everything has to pass on the scripts as they are; how long that takes is what a mutant gets.
+    /// Everything has to pass on the scripts as they are; by how long that takes mutants get their time.
     pub(crate) fn measure(&mut self) -> Judged {
         let (script, text) = SOURCES[0];
         let unchanged = Mutant { script, name: String::new(), text: text.to_owned() };
         let judged = self.of(&unchanged);
         assert_eq!(judged.verdict, Verdict::Passed, "without a mutant");
-        let took: Duration = judged.took.iter().map(|(_, took)| *took).sum();
-        self.patience = (took * PATIENCE).max(LEAST_PATIENCE);
+        let patience = |took: Duration| (took * PATIENCE).max(LEAST_PATIENCE);
+        self.patience = judged.took.iter().map(|(round, took)| (*round, patience(*took))).collect();
         judged
     }
 
@@ -90,7 +94,8 @@ impl Judge {
         let mut judged = Judged { verdict: Verdict::Passed, took: Vec::new() };
         for round in self.rounds(mutant, &own, &bounds) {
             let begun = Instant::now();
-            judged.verdict = round.binary.test(&round.tests, &round.env, self.patience);
+            let patience = self.patience.get(round.name).copied().unwrap_or(UNMEASURED);
+            judged.verdict = round.binary.test(&round.tests, &round.env, patience);
             judged.took.push((round.name, begun.elapsed()));
             if judged.verdict != Verdict::Passed {
                 break;
