@@ -130,7 +130,8 @@ impl Traffic {
         assert!(report.is_clean(), "{report:?}");
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         let lost: HashSet<_> = seen.pushed.difference(&seen.handled).copied().collect();
-        let found = self.queue.find(&Vec::from_iter(lost.iter().copied())).await.unwrap();
+        let ids: Vec<_> = lost.iter().copied().collect();
+        let found = self.queue.find(&ids).await.unwrap();
         assert!(found.iter().all(Option::is_none), "there, and never handled: {found:?}");
         (seen, lost)
     }
