@@ -9,6 +9,10 @@ use redeliver::embedded::{Engine, Options};
 use crate::exit_code::{Exit, fail};
 use crate::signals::Signals;
 
+/// What is said of the engine wherever it starts.
+pub(crate) const NOT_FOR_PRODUCTION: &str =
+    "for a first look and for tests: production means Redis or Valkey";
+
 /// `engine`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -32,6 +36,9 @@ pub(crate) async fn run(args: &EngineArgs) -> Result<Exit> {
     let options = Options::from_args(&args.settings)?;
     let engine = Engine::start(options)
         .map_err(|error| fail(Exit::Unreachable, format!("the engine does not start: {error}")))?;
+    // Nobody has to read it.
+    writeln!(std::io::stderr(), "redeliver: the embedded engine is ready; {NOT_FOR_PRODUCTION}")
+        .ok();
     tokio::select! {
         () = signals.next() => {}
         () = engine.ended() => {}

@@ -23,6 +23,7 @@ use redeliver::{MessageId, Raw, Server};
 use rustix::fs::{FlockOperation, flock};
 use tokio::time::{Instant, sleep};
 
+use crate::engine::NOT_FOR_PRODUCTION;
 use crate::exit_code::{Exit, fail};
 
 /// Reading a long append-only file takes its time.
@@ -76,10 +77,7 @@ impl fmt::Display for Private {
             "private {title} {version}, data in {dir}, append-only file synced every second"
         )?;
         if self.engine.is_embedded() {
-            write!(
-                f,
-                "; for a first look and for tests: production means Redis or Valkey by --url"
-            )?;
+            write!(f, "; {NOT_FOR_PRODUCTION} by --url")?;
         }
         Ok(())
     }
