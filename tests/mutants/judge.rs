@@ -30,7 +30,7 @@ const THREADS: &str = "--test-threads=6";
 /// What hangs has had so many times as long as its round took without a mutant.
 const PATIENCE: u32 = 5;
 /// The machine may have other things to do.
-const LEAST_PATIENCE: Duration = Duration::from_secs(20);
+const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 /// Of rounds that nobody has measured.
 const UNMEASURED: Duration = Duration::from_secs(600);
 

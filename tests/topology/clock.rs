@@ -89,10 +89,11 @@ async fn a_new_master_whose_clock_is_behind_keeps_leases_and_delays_longer_and_l
     let Some(Scene { stage, queue }) = Scene::new("-60s").await else { return };
     queue.push(Raw::from("held")).await.unwrap();
     let held = queue.claim(1).await.unwrap().remove(0);
-    queue.push(Message::new(Raw::from("later")).delay(SECOND)).await.unwrap();
+    // Due when the other one takes over, by the clock of this one.
+    let soon = Message::new(Raw::from("soon")).delay(Duration::from_millis(1));
+    queue.push(soon).await.unwrap();
     let scene = Scene { stage, queue };
     block_in_place(|| scene.hand_over());
-    tokio::time::sleep(SECOND).await;
     let done = scene.queue.redeliver(10).await.unwrap();
     assert_eq!((done.reclaimed, done.promoted), (0, 0));
     let ahead = scene.queue.forecast(&[Duration::ZERO, 65 * SECOND]).await.unwrap();

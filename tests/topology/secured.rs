@@ -94,7 +94,7 @@ fn connections(nodes: &[Node], secure: &[u16]) -> usize {
     connections
 }
 
-async fn push_fails(url: &str, password: &Path, why: &str) {
+async fn assert_refused(url: &str, password: &Path, why: &str) {
     let access = Access::default().password_file(password);
     let told = Server::connect_with(url, &access).await.unwrap_err().to_string();
     assert!(told.contains(why), "{told}");
@@ -109,7 +109,7 @@ async fn a_cluster_by_tls_loses_nothing_to_a_rotation_and_a_failover() {
     cluster.heal();
     let_in(&cluster.nodes);
     let url = format!("rediss+cluster://{USER}@127.0.0.1:{},127.0.0.1:{}", secure[0], secure[4]);
-    push_fails(&url, &secrets.path(), "invalid peer certificate").await;
+    assert_refused(&url, &secrets.path(), "invalid peer certificate").await;
 
     let name = cluster.name_on(cluster.masters()[0]);
     let traffic = Traffic::start_as(&url, &secrets.access(), &name).await;
@@ -135,7 +135,7 @@ async fn sentinels_by_tls_lead_to_the_master_after_a_rotation_and_a_failover() {
     let_in(&stage.servers);
     let hosts: Vec<_> = secure[3..].iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let url = format!("rediss+sentinel://{USER}@{}/main?sentinel_password=s", hosts.join(","));
-    push_fails(&url, &secrets.path(), "invalid peer certificate").await;
+    assert_refused(&url, &secrets.path(), "invalid peer certificate").await;
 
     let traffic = Traffic::start_as(&url, &secrets.access(), "q").await;
     assert!(connections(&stage.servers, &secure) >= 4, "bell, alarm, extender and poller");
