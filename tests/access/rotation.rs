@@ -1,12 +1,15 @@
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redeliver::{Access, Context, Error, MessageId, Outcome, Queue, Raw, Server, Worker};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Fixture, SECOND, TestServer};
+
+/// What the worker has handled so far.
+type Handled = watch::Receiver<HashSet<MessageId>>;
 
 /// A user `mailer`, and the file with its password.
 struct Mailer {
@@ -55,17 +58,16 @@ impl Mailer {
 async fn a_worker_goes_on_after_a_rotation_and_nothing_is_lost() {
     let mailer = Mailer::new().await;
     let queue = mailer.queue().await;
-    let handled = Arc::new(Mutex::new(HashSet::new()));
-    let seen = Arc::clone(&handled);
+    let (seen, mut handled) = watch::channel(HashSet::new());
     let worker = Worker::new(queue.clone(), move |_: Raw, cx: Context| {
-        seen.lock().unwrap().insert(cx.id());
+        seen.send_if_modified(|seen| seen.insert(cx.id()));
         async { Outcome::Ack }
     });
     let stop = CancellationToken::new();
     let worker = tokio::spawn(worker.run(stop.clone().cancelled_owned()));
     let mut confirmed = HashSet::new();
     push(&queue, &mut confirmed).await;
-    reached(&handled, &confirmed).await;
+    reached(&mut handled, &confirmed).await;
 
     // The new one first, then the old one goes, and whoever came in by it.
     mailer.acl(&[">new"]);
@@ -73,7 +75,7 @@ async fn a_worker_goes_on_after_a_rotation_and_nothing_is_lost() {
     mailer.acl(&["<old"]);
     assert!(mailer.kill_connections() >= 4, "bell, alarm, extender, poller, and the shared link");
     push(&queue, &mut confirmed).await;
-    reached(&handled, &confirmed).await;
+    reached(&mut handled, &confirmed).await;
 
     // The old one goes before anybody has the new one: a time of darkness, and then on.
     mailer.acl(&[">newest", "<new"]);
@@ -91,7 +93,7 @@ async fn a_worker_goes_on_after_a_rotation_and_nothing_is_lost() {
     mailer.write("newest");
     confirmed.insert(waiting.await.unwrap().unwrap().id());
     push(&queue, &mut confirmed).await;
-    reached(&handled, &confirmed).await;
+    reached(&mut handled, &confirmed).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
     let counts = mailer.admin.counts().await;
@@ -113,13 +115,10 @@ async fn push(queue: &Queue<Raw>, confirmed: &mut HashSet<MessageId>) {
     }
 }
 
-async fn reached(handled: &Mutex<HashSet<MessageId>>, wanted: &HashSet<MessageId>) {
-    let all = async {
-        while !wanted.is_subset(&handled.lock().unwrap()) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(30 * SECOND, all).await.expect("the worker does not go on");
+async fn reached(handled: &mut Handled, wanted: &HashSet<MessageId>) {
+    let all = handled.wait_for(|handled| wanted.is_subset(handled));
+    let all = tokio::time::timeout(30 * SECOND, all).await;
+    assert!(all.expect("the worker does not go on").is_ok(), "the worker has ended");
 }
 
 #[tokio::test]
