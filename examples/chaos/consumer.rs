@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::{Agent, LEASE, Point, hash};
+use crate::heartbeat::by_host;
 use crate::history::{Answer, Event, How};
 use crate::producer::millis;
 
@@ -62,7 +63,7 @@ impl Plan {
     }
 }
 
-/// One delivery, as the history knows it.
+/// One delivery, as the history knows it; times are the host's.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     id: MessageId,
@@ -72,6 +73,10 @@ struct Held {
 }
 
 impl Held {
+    fn new(id: MessageId, attempt: u64, claimed_ms: u64, taken: Instant) -> Self {
+        Self { id, attempt, claimed: by_host(claimed_ms), taken }
+    }
+
     fn settle(&self, how: How, delay: u64) -> Event {
         let Self { id, attempt, claimed, taken } = *self;
         Event::Settle { id, attempt, claimed, at: claimed + millis(taken.elapsed()), how, delay }
@@ -110,7 +115,7 @@ pub(crate) async fn work(agent: Agent, end: impl Future<Output = ()>) -> Result<
 async fn handle(agent: &Agent, payload: &Raw, context: &Context) -> Result<Outcome> {
     agent.pass(Point::Claimed);
     let (id, attempt, claimed) = (context.id(), context.attempt(), context.claimed_ms());
-    let held = Held { id, attempt, claimed, taken: Instant::now() };
+    let held = Held::new(id, attempt, claimed, Instant::now());
     agent.log.note(&held.start(context.failures(), &payload.0))?;
     let plan = Plan::of(id, attempt);
     if plan.blocks {
@@ -163,7 +168,7 @@ pub(crate) async fn by_hand(agent: Agent, end: impl Future<Output = ()>) -> Resu
 async fn hold(agent: &Agent, delivery: Delivery<Raw>, taken: Instant) -> Result<()> {
     agent.pass(Point::Claimed);
     let (id, attempt, claimed) = (delivery.id(), delivery.attempt(), delivery.claimed_ms());
-    let held = Held { id, attempt, claimed, taken };
+    let held = Held::new(id, attempt, claimed, taken);
     agent.log.note(&held.start(delivery.failures(), delivery.bytes()))?;
     let plan = Plan::of(id, attempt);
     let end = taken + plan.nap;

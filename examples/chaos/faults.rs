@@ -20,7 +20,7 @@ use crate::history::{Log, Trouble};
 use crate::producer::millis;
 use crate::proxy::Proxy;
 use crate::server::{PrivateServer, command, insist};
-use crate::topology::{Servers, Topology};
+use crate::topology::{Blow, Servers, Topology};
 use crate::wire::Net;
 use crate::{law, orphans};
 
@@ -74,12 +74,15 @@ pub(crate) enum Fault {
     Cut,
     /// The master is cut off from all other servers, and not from clients.
     Partition,
+    /// A server whose clock is a minute ahead or behind is made the master, and then another one whose
+    /// clock is right.
+    Clock,
 }
 
 impl Fault {
     /// After these another server is the master.
-    pub(crate) const CHANGE_MASTERS: [Self; 4] =
-        [Self::Handover, Self::Failover, Self::Freeze, Self::Partition];
+    pub(crate) const CHANGE_MASTERS: [Self; 5] =
+        [Self::Handover, Self::Failover, Self::Freeze, Self::Partition, Self::Clock];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -98,15 +101,15 @@ impl Fault {
             Self::Migrate => "migrate",
             Self::Cut => "cut",
             Self::Partition => "partition",
+            Self::Clock => "clock",
         }
     }
 
     pub(crate) fn fits(self, topology: Topology) -> bool {
         match self {
             Self::Kill | Self::Stop => true,
-            Self::Handover | Self::Failover | Self::Freeze | Self::Cut | Self::Partition => {
-                topology != Topology::One
-            }
+            Self::Cut => topology != Topology::One,
+            _ if Self::CHANGE_MASTERS.contains(&self) => topology != Topology::One,
             Self::Migrate => topology == Topology::Cluster,
             _ => topology == Topology::One,
         }
@@ -211,7 +214,8 @@ impl Targets {
             Fault::Net => self.net(&mut rng, harm).await,
             Fault::Stop => fault.name(),
             _ if matches!(self.ground, Ground::Many(_)) => {
-                return self.upset(fault, (rng.u32(..self.partitions), harm)).await;
+                let (partition, ahead) = (rng.u32(..self.partitions), rng.bool());
+                return self.upset(Blow { fault, partition, harm, ahead }).await;
             }
             _ => fault.name(),
         };
@@ -249,16 +253,16 @@ impl Targets {
 
     /// Upsets the servers, one fault at a time: a master that dies before its replica has caught up
     /// would take everything along.
-    async fn upset(&self, fault: Fault, (partition, harm): (u32, Duration)) -> Result<()> {
+    async fn upset(&self, blow: Blow) -> Result<()> {
         let Ground::Many(servers) = &self.ground else { return Ok(()) };
         let Ok(mut servers) = Arc::clone(servers).try_lock_owned() else { return Ok(()) };
         let from = now_ms();
-        let unsafe_times = spawn_blocking(move || servers.upset(fault, partition, harm)).await?;
-        self.count(fault.name());
-        for (from, until) in unsafe_times {
-            self.troubles.note(&Trouble::Failover { from, until })?;
+        let troubles = spawn_blocking(move || servers.upset(blow)).await??;
+        self.count(blow.fault.name());
+        for trouble in troubles {
+            self.troubles.note(&trouble)?;
         }
-        self.note_fault(fault.name(), from)
+        self.note_fault(blow.fault.name(), from)
     }
 
     /// Waits until all servers are there and take writes.

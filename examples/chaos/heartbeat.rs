@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
+use crate::history::lateness::STEP_MS;
 use crate::history::trouble::TROUBLES;
 use crate::history::{Log, Trouble};
 use crate::producer::millis;
@@ -18,6 +19,14 @@ pub(crate) const TOLERATED: Duration = Duration::from_millis(10);
 #[expect(clippy::disallowed_methods, reason = "the server runs on this host: it is its clock")]
 pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+/// What the host's clock showed when a server's showed this, just now or so: that of a server is right,
+/// or off by `STEP_MS`.
+pub(crate) fn by_host(server_ms: u64) -> u64 {
+    let step = STEP_MS.cast_signed();
+    let off = server_ms.cast_signed() - now_ms().cast_signed();
+    server_ms.saturating_add_signed(-step * (off + step / 2).div_euclid(step))
 }
 
 /// Notes until the process ends each time at which it was denied the processor.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::QUEUE;
-use crate::heartbeat;
+use crate::heartbeat::{self, by_host};
 use crate::history::trouble::TROUBLES;
 use crate::history::{Log, Trouble};
 
@@ -34,27 +34,34 @@ pub(crate) struct Law {
     /// Samples that found more in ready than is handed out at once.
     pub(crate) busy: u64,
     /// The latest of each partition.
-    latest: BTreeMap<usize, Counts>,
+    latest: BTreeMap<usize, Sample>,
+}
+
+#[derive(Debug, Default)]
+struct Sample {
+    at: u64,
+    acked: u64,
 }
 
 impl Law {
-    fn note(&mut self, partition: usize, counts: Counts, log: &Log) -> Result<()> {
+    fn note(&mut self, partition: usize, counts: &Counts, log: &Log) -> Result<()> {
         self.samples += 1;
         if !counts.law_holds() {
             self.broken += 1;
-            self.first.get_or_insert(counts.clone());
+            self.first.get_or_insert_with(|| counts.clone());
         }
+        let now = by_host(counts.now_ms);
         let before = self.latest.entry(partition).or_default();
         // Samples that waited for another partition come out of order.
-        if counts.now_ms <= before.now_ms {
+        if now <= before.at {
             return Ok(());
         }
         // A queue that stands still with messages in ready is not busy but stuck.
         if counts.ready > BUSY && counts.acked > before.acked {
             self.busy += 1;
-            log.note(&Trouble::Busy { from: before.now_ms, until: counts.now_ms })?;
+            log.note(&Trouble::Busy { from: before.at, until: now })?;
         }
-        *before = counts;
+        *before = Sample { at: now, acked: counts.acked };
         Ok(())
     }
 }
@@ -81,7 +88,7 @@ pub(crate) async fn sample(
         }
         while let Some(sampled) = under_way.try_join_next() {
             for (partition, counts) in sampled? {
-                law.note(partition, counts, &log)?;
+                law.note(partition, &counts, &log)?;
             }
         }
     }

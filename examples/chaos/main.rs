@@ -20,6 +20,8 @@ mod cluster;
 mod consumer;
 mod crew;
 mod drills;
+#[path = "../../tests/topology/faketime.rs"]
+mod faketime;
 mod faults;
 mod heartbeat;
 #[path = "../../tests/system/history/mod.rs"]
@@ -59,6 +61,8 @@ use faults::Fault;
 use judge::CheckArgs;
 use topology::Topology;
 
+const NO_CLOCK: &str = "libfaketime is not installed (apt install faketime), or the server does not \
+    start by it";
 /// Where files are kept in memory, on systems that have it.
 const MEMORY: &str = "/dev/shm";
 
@@ -109,8 +113,10 @@ struct RunArgs {
     /// net (requests or replies cut off, half-open, delayed or split connections);
     /// of a topology, besides kill and stop: handover (a failover that is ordered), failover (SIGKILL
     /// for the master), freeze (SIGSTOP for the master), migrate (the slot of a partition moves, as a
-    /// whole where the server can, else key by key; Cluster only), cut (all connections), partition (the master is cut off from all other
-    /// servers, not from clients).
+    /// whole where the server can, else key by key; Cluster only), cut (all connections),
+    /// partition (the master is cut off from all other servers, not from clients),
+    /// clock (a server whose clock is a minute ahead or behind becomes the master, and later another
+    /// one whose clock is right; needs libfaketime).
     #[arg(long, default_value = "all", verbatim_doc_comment)]
     faults: String,
     /// One fault in so many ms, on average.
@@ -139,13 +145,20 @@ impl RunArgs {
         match self.faults.as_str() {
             "all" => {
                 let all = Fault::value_variants().iter().copied();
-                Ok(all.filter(|fault| fault.fits(self.topology)).collect())
+                let mut all: Vec<_> = all.filter(|fault| fault.fits(self.topology)).collect();
+                if all.contains(&Fault::Clock) && !topology::clocks_can_be_off() {
+                    report::tell(&format!("clock is left out: {NO_CLOCK}"));
+                    all.retain(|fault| *fault != Fault::Clock);
+                }
+                Ok(all)
             }
             "none" => Ok(Vec::new()),
             list => {
                 let faults = list.split(',').map(|name| {
                     let fault = Fault::from_str(name.trim(), true).map_err(anyhow::Error::msg)?;
                     anyhow::ensure!(fault.fits(self.topology), "{name} does not fit the topology");
+                    let can = fault != Fault::Clock || topology::clocks_can_be_off();
+                    anyhow::ensure!(can, "{name} cannot be done: {NO_CLOCK}");
                     Ok(fault)
                 });
                 faults.collect()

@@ -11,6 +11,7 @@ use redeliver::{MessageId, Queue, Raw, State};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::heartbeat::by_host;
 use crate::history::{Event, Log};
 
 /// What a process had sent before it was killed arrives within this time.
@@ -35,7 +36,8 @@ pub(crate) async fn note(queue: &Queue<Raw>, history: &Path, log: &Log) -> Resul
             if started.get(&pending.id) == Some(&pending.attempt)
                 && let Some(deadline) = pending.at_ms
             {
-                log.note(&Event::Orphan { id: pending.id, attempt: pending.attempt, deadline })?;
+                let (id, attempt, deadline) = (pending.id, pending.attempt, by_host(deadline));
+                log.note(&Event::Orphan { id, attempt, deadline })?;
             }
         }
         next = page.next;

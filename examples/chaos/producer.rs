@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use redeliver::{Durability, Error, Message, MessageId, Pushed, Raw, Retry};
-use tokio::sync::RwLock;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Point, hash};
+use crate::heartbeat::now_ms;
 use crate::history::{Answer, Event};
 
 /// Tasks that push, each a burst at a time, of one message or up to 64: calls carry as many.
@@ -19,35 +19,10 @@ const TASKS: u64 = 64;
 const MAX_DOUBLINGS: u32 = 6;
 /// A call of the library gives up after 10 s.
 const LAST_PUSHES: Duration = Duration::from_secs(20);
-const SYNC_EVERY: Duration = Duration::from_millis(500);
 const MAX_PAYLOAD: usize = 2048;
 const MAX_DELAY_MS: u64 = 2_000;
 /// So few that pushes often meet a living message with their key.
 const KEYS: u32 = 200;
-
-/// What the server's clock shows, between two bounds.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    now_ms: u64,
-    asked: Instant,
-    answered: Instant,
-}
-
-impl Clock {
-    async fn ask(agent: &Agent) -> Option<Self> {
-        let asked = Instant::now();
-        let counts = agent.queue.counts().await.ok()?;
-        Some(Self { now_ms: counts.now_ms, asked, answered: Instant::now() })
-    }
-
-    fn at_least(self) -> u64 {
-        self.now_ms + millis(self.answered.elapsed())
-    }
-
-    fn at_most(self) -> u64 {
-        self.now_ms + millis(self.asked.elapsed()) + 2
-    }
-}
 
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -55,30 +30,14 @@ pub(crate) fn millis(time: Duration) -> u64 {
 
 pub(crate) async fn run(agent: Agent, end: impl Future<Output = ()>) -> Result<()> {
     let agent = Arc::new(agent);
-    let clock = loop {
-        if let Some(clock) = Clock::ask(&agent).await {
-            break Arc::new(RwLock::new(clock));
-        }
-    };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
         let seed = agent.args.seed.wrapping_mul(TASKS).wrapping_add(task);
         let rng = fastrand::Rng::with_seed(seed);
-        tasks.spawn(push_until(Arc::clone(&agent), Arc::clone(&clock), rng, stop.clone()));
+        tasks.spawn(push_until(Arc::clone(&agent), rng, stop.clone()));
     }
-    let syncing = async {
-        loop {
-            sleep(SYNC_EVERY).await;
-            if let Some(later) = Clock::ask(&agent).await {
-                *clock.write().await = later;
-            }
-        }
-    };
-    tokio::select! {
-        () = syncing => {}
-        () = end => {}
-    }
+    end.await;
     stop.cancel();
     let last = async { while tasks.join_next().await.is_some() {} };
     timeout(LAST_PUSHES, last).await.ok();
@@ -87,7 +46,6 @@ pub(crate) async fn run(agent: Agent, end: impl Future<Output = ()>) -> Result<(
 
 async fn push_until(
     agent: Arc<Agent>,
-    clock: Arc<RwLock<Clock>>,
     mut rng: fastrand::Rng,
     stop: CancellationToken,
 ) -> Result<()> {
@@ -98,11 +56,11 @@ async fn push_until(
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return Ok(());
         }
-        try_join_all((0..burst).map(|_| push(&agent, &clock, rng.fork()))).await?;
+        try_join_all((0..burst).map(|_| push(&agent, rng.fork()))).await?;
     }
 }
 
-async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> Result<()> {
+async fn push(agent: &Agent, mut rng: fastrand::Rng) -> Result<()> {
     let longest = if rng.u8(..) < 16 { MAX_PAYLOAD } else { MAX_PAYLOAD / 16 };
     let mut payload = vec![0; rng.usize(..=longest)];
     rng.fill(&mut payload);
@@ -119,7 +77,7 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
     if replicated {
         message = message.durability(Durability::Replicated(agent.args.replicas));
     }
-    let at = clock.read().await.at_least();
+    let at = now_ms();
     agent.log.note(&Event::Push { id, at, delay, max, hash })?;
     agent.pass(Point::BeforePush);
     agent.pass_soon(Point::PushSent);
@@ -134,7 +92,7 @@ async fn push(agent: &Agent, clock: &RwLock<Clock>, mut rng: fastrand::Rng) -> R
         Err(Error::Ambiguous { .. }) => Answer::Unknown,
         Err(_) => Answer::Refused,
     };
-    let by = clock.read().await.at_most();
+    let by = now_ms() + 1;
     agent.log.note(&Event::Pushed { id, by, answer })?;
     Ok(())
 }

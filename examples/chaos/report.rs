@@ -58,6 +58,7 @@ struct Line<'a> {
     premature_dead: u64,
     stale_accept: u64,
     duplicated_after_expiry: u64,
+    clock_stepped: u64,
     pushed_again: u64,
     recovered: u64,
     absent_unknown: u64,
@@ -130,6 +131,7 @@ impl Report {
             premature_dead: count(Verdict::PrematureDead),
             stale_accept: count(Verdict::StaleAccept),
             duplicated_after_expiry: count(Verdict::DuplicatedAfterExpiry),
+            clock_stepped: count(Verdict::ClockStepped),
             pushed_again: count(Verdict::PushedAgain),
             recovered: count(Verdict::Recovered),
             absent_unknown: count(Verdict::AbsentUnknown),
@@ -194,6 +196,6 @@ pub(crate) fn kept(dir: &Path, seed: u64) {
 }
 
 /// For people; the result alone goes to stdout.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     writeln!(io::stderr(), "{line}").ok();
 }

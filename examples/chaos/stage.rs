@@ -21,6 +21,7 @@ use crate::crew::{Crew, Orders, Reach};
 use crate::drills::{self, Drills};
 use crate::faults::{Fault, Ground, Targets, storm};
 use crate::history::check::check;
+use crate::history::lateness::STEP_MS;
 use crate::history::trouble::Troubles;
 use crate::history::{Event, Log};
 use crate::law::{self, Law};
@@ -34,6 +35,7 @@ const CREW: [(Role, usize); 4] =
     [(Role::Poller, 3), (Role::Worker, 3), (Role::Hand, 2), (Role::Producer, 2)];
 /// Between two rounds of drills; a run of a minute has one of each.
 const STORM: Duration = Duration::from_secs(15);
+const STEP: Duration = Duration::from_millis(STEP_MS);
 /// After the last lease has ended: a poller's longest sleep, and a claim whose answer gets lost.
 const SPARE: Duration = Duration::from_secs(10);
 /// What the slowest crew handles, with every message failing a few times.
@@ -112,7 +114,7 @@ async fn play(args: &RunArgs, seed: u64, dir: &Path) -> Result<Report> {
         }
     }
 
-    let recovery = recover(&targets).await?;
+    let recovery = recover(&targets, &faults).await?;
     stop.cancel();
     let law = sampling.await??;
     drop(network);
@@ -146,8 +148,9 @@ pub(crate) struct Recovery {
     pub(crate) counts: Counts,
 }
 
-/// All is healed, nothing more is pushed: what is left has to be handled in a bounded time.
-async fn recover(targets: &Arc<Targets>) -> Result<Recovery> {
+/// All is healed, nothing more is pushed: what is left has to be handled in a bounded time, longer by
+/// what a clock that was off may have put it off.
+async fn recover(targets: &Arc<Targets>, faults: &[Fault]) -> Result<Recovery> {
     let queue = &targets.queue;
     targets.heal().await?;
     targets.crew.lock().await.spare();
@@ -155,7 +158,8 @@ async fn recover(targets: &Arc<Targets>) -> Result<Recovery> {
     let begun = Instant::now();
     let mut counts = queue.counts().await?;
     let draining = Duration::from_secs(counts.outstanding() / DRAINED_PER_SECOND);
-    let patience = 2 * LEASE + SPARE + draining;
+    let off = if faults.contains(&Fault::Clock) { STEP } else { Duration::ZERO };
+    let patience = 2 * LEASE + SPARE + draining + off;
     while counts.outstanding() > 0 && begun.elapsed() < patience {
         targets.look_after().await?;
         sleep(LOOK_EVERY).await;

@@ -4,12 +4,16 @@ use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use crate::agent::QUEUE;
 use crate::cluster::Cluster;
+use crate::faketime::clock;
 use crate::faults::Fault;
 use crate::heartbeat::now_ms;
+use crate::history::Trouble;
+use crate::history::lateness::STEP_MS;
 use crate::nodes::{Node, until};
 use crate::sentinels::Sentinels;
 
@@ -89,12 +93,22 @@ impl Servers {
         }
     }
 
-    /// Upsets those that serve a partition, waits until another master is elected where that follows
-    /// and for so long, and heals. Tells in which times a master may have confirmed what no other one
-    /// has.
-    pub(crate) fn upset(&mut self, fault: Fault, partition: u32, harm: Duration) -> Vec<Span> {
+    /// Upsets those that serve a partition, and heals. Tells in which times a master may have confirmed
+    /// what no other one has, and when another clock began to rule.
+    pub(crate) fn upset(&mut self, blow: Blow) -> Result<Vec<Trouble>> {
         // A busy machine may have lost one of them since.
         self.heal();
+        let troubles = match blow.fault {
+            Fault::Clock => self.step(blow)?,
+            _ => self.strike(blow),
+        };
+        self.heal();
+        Ok(troubles)
+    }
+
+    /// Does so much harm, and waits until another master is elected where that follows.
+    fn strike(&mut self, blow: Blow) -> Vec<Trouble> {
+        let Blow { fault, partition, harm, .. } = blow;
         let unsafe_times = match self {
             Self::Cluster(cluster) => {
                 let slot = cluster.slot_of_partition(QUEUE, partition);
@@ -102,9 +116,81 @@ impl Servers {
             }
             Self::Sentinels(sentinels) => upset_sentinels(sentinels, fault, harm),
         };
-        self.heal();
-        unsafe_times
+        { unsafe_times }
+            .into_iter()
+            .map(|(from, until)| Trouble::Failover { from, until })
+            .collect()
     }
+
+    /// Has a replica take over whose clock is off, and after some harm one whose clock is right.
+    fn step(&mut self, blow: Blow) -> Result<Vec<Trouble>> {
+        let ahead_ms = if blow.ahead { 1 } else { -1 } * STEP_MS.cast_signed();
+        let off =
+            clock(ahead_ms / 1_000).context("no server starts with another clock any more")?;
+        let mut wrong = self.replicas(blow.partition);
+        for node in &wrong {
+            self.restart_by(*node, &off);
+        }
+        let mut troubles = self.hand_over(blow, ahead_ms);
+        sleep(blow.harm);
+        self.heal();
+        // The next master is one of these.
+        for replica in self.replicas(blow.partition) {
+            if let Some(index) = wrong.iter().position(|node| *node == replica) {
+                self.restart_by(wrong.remove(index), &[]);
+            }
+        }
+        troubles.append(&mut self.hand_over(blow, -ahead_ms));
+        self.heal();
+        for node in wrong {
+            self.restart_by(node, &[]);
+        }
+        Ok(troubles)
+    }
+
+    fn hand_over(&mut self, blow: Blow, ahead_ms: i64) -> Vec<Trouble> {
+        let from = now_ms();
+        let mut troubles = self.strike(Blow { fault: Fault::Handover, ..blow });
+        troubles.push(Trouble::Step { from, until: now_ms(), ahead_ms });
+        troubles
+    }
+
+    fn restart_by(&mut self, node: usize, words: &[String]) {
+        let nodes = match self {
+            Self::Cluster(cluster) => &mut cluster.nodes,
+            Self::Sentinels(sentinels) => &mut sentinels.servers,
+        };
+        nodes[node].restart_by(words.to_vec());
+        self.heal();
+    }
+
+    /// Those that may become the master of a partition.
+    fn replicas(&self, partition: u32) -> Vec<usize> {
+        match self {
+            Self::Cluster(cluster) => {
+                let slot = cluster.slot_of_partition(QUEUE, partition);
+                vec![cluster.replica_of(cluster.owner_of_slot(slot))]
+            }
+            Self::Sentinels(sentinels) => sentinels.replicas_of(sentinels.master()).collect(),
+        }
+    }
+}
+
+/// What is done to the servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blow {
+    pub(crate) fault: Fault,
+    /// Whose servers it is done to.
+    pub(crate) partition: u32,
+    /// For how long after an election it lasts.
+    pub(crate) harm: Duration,
+    /// Which way a clock is off.
+    pub(crate) ahead: bool,
+}
+
+/// Whether a server starts with another clock than the host's.
+pub(crate) fn clocks_can_be_off() -> bool {
+    clock(0).is_some()
 }
 
 /// From when to when, in ms.
@@ -212,8 +298,7 @@ fn hand_over(cluster: &Cluster, slot: u16, [master, replica]: [usize; 2]) -> Opt
 
 fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) -> Vec<Span> {
     let master = sentinels.master();
-    let replicas = (0..sentinels.servers.len()).filter(|server| *server != master);
-    let since = caught_up(&sentinels.servers, master, replicas);
+    let since = caught_up(&sentinels.servers, master, sentinels.replicas_of(master));
     match fault {
         Fault::Handover => {
             sentinels.hand_over(0);

@@ -24,6 +24,7 @@ mod process;
 mod repair;
 #[cfg(feature = "cli")]
 mod rights;
+mod stepped;
 mod undone;
 mod unreadable;
 mod verdicts;

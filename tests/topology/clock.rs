@@ -1,36 +1,15 @@
 //! A replica whose clock is off, and that becomes the master.
 
-use std::process::Command;
 use std::time::Duration;
 
 use redeliver::{Message, Queue, Raw, Server, Settled};
 use tokio::task::block_in_place;
 
+use crate::faketime::clock;
 use crate::nodes::until;
 use crate::sentinels::Sentinels;
-use crate::under_test;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Starts a program a minute ahead or behind. The server's allocator asks for the time before the
-/// clock is ready to tell it: the system's does not.
-fn clock(skew: &str) -> Option<Vec<String>> {
-    let found = Command::new("find").args(["/usr/lib", "-name", "libfaketime.so.1"]).output();
-    let found = String::from_utf8(found.unwrap().stdout).unwrap();
-    let library = found.lines().next()?;
-    let preload = format!("LD_PRELOAD={library} libc.so.6");
-    let skew = format!("FAKETIME={skew}");
-    let words = ["env", &preload, &skew, "FAKETIME_DONT_FAKE_MONOTONIC=1"];
-    Some(words.map(str::to_owned).to_vec())
-}
-
-/// Whether the server under test starts so.
-fn starts(by: &[String]) -> bool {
-    let mut command = Command::new(&by[0]);
-    command.args(&by[1..]).args(under_test::program()).arg("--version");
-    let told = command.output().unwrap();
-    told.status.success() && told.stderr.is_empty()
-}
 
 struct Scene {
     stage: Sentinels,
@@ -38,13 +17,16 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(skew: &str) -> Option<Self> {
-        let by = clock(skew).filter(|by| starts(by));
-        let Some(by) = by else {
+    async fn new(ahead_s: i64) -> Option<Self> {
+        let Some(by) = clock(ahead_s) else {
             eprintln!("left out: the server does not start with another clock");
             return None;
         };
-        let mut stage = Sentinels::start_with(None, |_| String::new(), &by);
+        let mut stage = Sentinels::start();
+        stage.heal();
+        for replica in stage.replicas_of(stage.master()) {
+            stage.servers[replica].restart_by(by.clone());
+        }
         stage.heal();
         let queue = Server::connect(&stage.url()).await.unwrap().queue("clock").unwrap();
         Some(Self { stage, queue })
@@ -65,7 +47,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_master_whose_clock_is_ahead_ends_leases_and_delays_early_and_loses_nothing() {
-    let Some(Scene { stage, queue }) = Scene::new("+60s").await else { return };
+    let Some(Scene { stage, queue }) = Scene::new(60).await else { return };
     queue.push(Raw::from("held")).await.unwrap();
     let held = queue.claim(1).await.unwrap().remove(0);
     queue.push(Message::new(Raw::from("later")).delay(50 * SECOND)).await.unwrap();
@@ -86,7 +68,7 @@ async fn a_new_master_whose_clock_is_ahead_ends_leases_and_delays_early_and_lose
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_master_whose_clock_is_behind_keeps_leases_and_delays_longer_and_loses_nothing() {
-    let Some(Scene { stage, queue }) = Scene::new("-60s").await else { return };
+    let Some(Scene { stage, queue }) = Scene::new(-60).await else { return };
     queue.push(Raw::from("held")).await.unwrap();
     let held = queue.claim(1).await.unwrap().remove(0);
     // Due when the other one takes over, by the clock of this one.

@@ -16,6 +16,7 @@ mod calm;
 mod clock;
 mod cluster;
 mod failover;
+mod faketime;
 mod healthy;
 mod migration;
 mod nodes;

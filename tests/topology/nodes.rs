@@ -65,21 +65,11 @@ pub(crate) struct Node {
 impl Node {
     /// Starts in a new folder below this one.
     pub(crate) fn start(below: &Path, port: u16, user: &'static str, args: &[String]) -> Self {
-        Self::start_by(Vec::new(), below, port, user, args)
-    }
-
-    /// By these words, such as `env NAME=VALUE`.
-    pub(crate) fn start_by(
-        before: Vec<String>,
-        below: &Path,
-        port: u16,
-        user: &'static str,
-        args: &[String],
-    ) -> Self {
         let dir = below.join(port.to_string());
         std::fs::create_dir(&dir).unwrap();
-        let guard = spawn(&dir, &before, args);
-        Self { guard, dir, before, args: args.to_vec(), port, announced: port, user }
+        let (before, args) = (Vec::new(), args.to_vec());
+        let guard = spawn(&dir, &before, &args);
+        Self { guard, dir, before, args, port, announced: port, user }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -132,6 +122,13 @@ impl Node {
     pub(crate) fn restart(&mut self) {
         self.guard = spawn(&self.dir, &self.before, &self.args);
         self.wait();
+    }
+
+    /// Kills it, and starts it again by these words, such as `env NAME=VALUE`.
+    pub(crate) fn restart_by(&mut self, before: Vec<String>) {
+        self.kill();
+        self.before = before;
+        self.restart();
     }
 
     /// SIGSTOP: connections stay open, and nothing is answered.

@@ -130,7 +130,7 @@ async fn a_cluster_by_tls_loses_nothing_to_a_rotation_and_a_failover() {
 async fn sentinels_by_tls_lead_to_the_master_after_a_rotation_and_a_failover() {
     let Some(secrets) = Secrets::new() else { return };
     let secure = ports::<6>();
-    let mut stage = Sentinels::start_with(Some(secure), |port| secrets.settings(port), &[]);
+    let mut stage = Sentinels::start_with(Some(secure), |port| secrets.settings(port));
     stage.heal();
     let_in(&stage.servers);
     let hosts: Vec<_> = secure[3..].iter().map(|port| format!("127.0.0.1:{port}")).collect();

@@ -33,15 +33,13 @@ pub(crate) async fn whole() -> MappedMutexGuard<'static, Sentinels> {
 
 impl Sentinels {
     pub(crate) fn start() -> Self {
-        Self::start_with(None, |_| String::new(), &[])
+        Self::start_with(None, |_| String::new())
     }
 
-    /// Each server and sentinel with settings of its own, and under another port where one is given;
-    /// servers that are replicas at first are started by those words.
+    /// Each server and sentinel with settings of its own, and under another port where one is given.
     pub(crate) fn start_with(
         announced: Option<[u16; 2 * SERVERS]>,
         settings: impl Fn(u16) -> String,
-        replicas_by: &[String],
     ) -> Self {
         let dir = TempDir::with_prefix("rd-sentinels-").unwrap().keep();
         let free = ports::<{ 2 * SERVERS }>();
@@ -55,10 +53,10 @@ impl Sentinels {
             let users = ["app", USERS[0], USERS[1]]
                 .map(|user| format!("--user {user} on >x ~* &* +@all"))
                 .join(" ");
-            let (follows, by) = if port == ports[0] {
-                (String::new(), Vec::new())
+            let follows = if port == ports[0] {
+                String::new()
             } else {
-                (format!("--replicaof 127.0.0.1 {first}"), replicas_by.to_vec())
+                format!("--replicaof 127.0.0.1 {first}")
             };
             let args = format!(
                 "--port {port} --bind 127.0.0.1 --repl-diskless-sync-delay 0 --appendonly yes \
@@ -68,7 +66,7 @@ impl Sentinels {
             let mut args: Vec<_> = args.split_whitespace().map(str::to_owned).collect();
             args.extend(["--save".into(), String::new()]);
             args.extend(as_args(&settings(known(port))));
-            let mut node = Node::start_by(by, &dir, port, CLIENT, &args);
+            let mut node = Node::start(&dir, port, CLIENT, &args);
             node.announced = known(port);
             node.wait();
             node
@@ -139,6 +137,11 @@ impl Sentinels {
 
     pub(crate) fn master(&self) -> usize {
         self.sentinels.iter().find_map(|node| self.master_by(node)).expect("a sentinel answers")
+    }
+
+    /// The others.
+    pub(crate) fn replicas_of(&self, master: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.servers.len()).filter(move |server| *server != master)
     }
 
     /// Whom any sentinel names that is not this one.

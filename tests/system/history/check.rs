@@ -80,7 +80,7 @@ impl Summary {
         self.taken.extend(story.takeovers());
         story.turn().into_iter().for_each(|(by, claimed)| self.turns.note(by, claimed));
         let late = if story.is_late(troubles) { Verdict::Late } else { Verdict::Ok };
-        let mut verdict = story.verdict().max(late);
+        let mut verdict = story.verdict(troubles).max(late);
         let undone = verdict.may_be_undone() && story.may_be_undone(troubles);
         if undone && story.is_gone() {
             // Whatever else was undone of it excuses no loss.

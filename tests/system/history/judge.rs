@@ -30,6 +30,8 @@ pub(crate) enum Verdict {
     PushedAgain,
     /// The server lost writes that it had confirmed, and what came of it is what had to.
     Undone,
+    /// Delivered before it was due or its lease had ended, with a master in between whose clock is ahead.
+    ClockStepped,
     /// Delivered long after it was due or its lease had ended, while nothing excused it.
     Late,
     /// Neither acknowledged nor dead, and not there.
@@ -81,7 +83,7 @@ pub(crate) struct Story {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Push {
-    due: u64,
+    pub(super) due: u64,
     pub(super) delay: u64,
     max: u64,
     hash: u64,
@@ -121,8 +123,18 @@ struct Dead {
 }
 
 impl Delivery {
-    fn not_before(&self, due: u64) -> Verdict {
-        if self.claimed + SLACK_MS < due { Verdict::Early } else { Verdict::Ok }
+    /// What is to be said if it must not come before `due`, which was set at or after `since`.
+    fn not_before(&self, due: u64, since: u64, troubles: &Troubles) -> Verdict {
+        if self.claimed + SLACK_MS < due {
+            self.too_soon(since, Verdict::Early, troubles)
+        } else {
+            Verdict::Ok
+        }
+    }
+
+    /// What has a server's time for its end has come too soon by the host's.
+    fn too_soon(&self, since: u64, wrong: Verdict, troubles: &Troubles) -> Verdict {
+        if troubles.went_ahead(since, self.claimed) { Verdict::ClockStepped } else { wrong }
     }
 }
 
@@ -216,7 +228,7 @@ impl Story {
     }
 
     /// The worst that can be said, lateness apart.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self, troubles: &Troubles) -> Verdict {
         let Some(push) = self.push else { return Verdict::Phantom };
         let hashes = self.deliveries.iter().map(|delivery| delivery.hash);
         if hashes.chain(self.dead.map(|dead| dead.hash)).any(|hash| hash != push.hash) {
@@ -230,12 +242,14 @@ impl Story {
             Some((Answer::Unknown, _)) | None if !seen => return Verdict::AbsentUnknown,
             _ => {}
         }
-        let early = self.deliveries.iter().any(|it| it.claimed + SLACK_MS < push.due);
-        let early = if early { Verdict::Early } else { Verdict::Ok };
+        let pushed = push.due - push.delay;
+        let early = self.deliveries.iter().map(|it| it.not_before(push.due, pushed, troubles));
+        let early = early.max().unwrap_or(Verdict::Ok);
         if self.is_undone() {
             return self.after_loss().max(early);
         }
-        let pairs = self.deliveries.windows(2).map(|pair| self.between(pair[0], pair[1]));
+        let pairs = self.deliveries.windows(2);
+        let pairs = pairs.map(|pair| self.between(pair[0], pair[1], troubles));
         let worst = pairs.max().unwrap_or(Verdict::Ok).max(self.end(push)).max(self.receipts());
         worst.max(early)
     }
@@ -279,7 +293,7 @@ impl Story {
     }
 
     /// What the next delivery says of the one before it.
-    fn between(&self, one: Delivery, next: Delivery) -> Verdict {
+    fn between(&self, one: Delivery, next: Delivery, troubles: &Troubles) -> Verdict {
         let again = self.may_be_pushed_again(next.claimed);
         if next.attempt <= one.attempt {
             return if again { Verdict::PushedAgain } else { Verdict::Overlap };
@@ -297,7 +311,7 @@ impl Story {
                     return if again { Verdict::PushedAgain } else { Verdict::Zombie };
                 }
                 How::Retry | How::Release if settle.is_done() => {
-                    return next.not_before(settle.at + settle.delay);
+                    return next.not_before(settle.at + settle.delay, settle.at, troubles);
                 }
                 How::Retry | How::Release => allowed_from = Some(settle.at + settle.delay),
                 How::Extend if settle.is_done() => {
@@ -312,8 +326,8 @@ impl Story {
             _ if redriven => Verdict::Ok,
             _ if at >= deadline => Verdict::DuplicatedAfterExpiry,
             _ if again => Verdict::PushedAgain,
-            Some(_) => Verdict::Early,
-            None => Verdict::Overlap,
+            Some(_) => next.too_soon(one.claimed, Verdict::Early, troubles),
+            None => next.too_soon(one.claimed, Verdict::Overlap, troubles),
         }
     }
 

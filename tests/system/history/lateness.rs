@@ -13,24 +13,29 @@ pub(crate) const TAKEOVER_MS: u64 = 100;
 /// With so much of a takeover's time noted as starved its bound says nothing: it goes through eight
 /// threads one after the other, and each of them may have waited for as long.
 const STARVED_MS: u64 = TAKEOVER_MS / 4;
+/// By so much at most the clock of another master is off, ahead or behind.
+pub(crate) const STEP_MS: u64 = 60_000;
 /// No handler of the runs keeps a delivery for so many leases.
 const LONGEST_HOLD: u64 = 4;
 
 impl Story {
     /// Whether a delivery came later than it should, with a stretch of calm that was long enough.
     pub(crate) fn is_late(&self, troubles: &Troubles) -> bool {
-        let late = |due: u64, next: &Delivery| {
-            next.claimed > due + LATE_MS && troubles.longest_calm_ms(due, next.claimed) > LATE_MS
+        let late = |since: u64, due: u64, next: &Delivery| {
+            let stepped = troubles.went_behind(since, next.claimed);
+            let bound = if stepped { STEP_MS + LATE_MS } else { LATE_MS };
+            next.claimed > due + bound && troubles.longest_calm_ms(due, next.claimed) > bound
         };
         if self.is_undone() {
             return false;
         }
+        let pushed = self.push.map_or(0, |push| push.due - push.delay);
         let first = self.due_by().zip(self.deliveries.first());
-        first.is_some_and(|(due, first)| first.attempt == 1 && late(due, first))
+        first.is_some_and(|(due, first)| first.attempt == 1 && late(pushed, due, first))
             || self.deliveries.windows(2).any(|pair| {
                 pair[1].attempt == pair[0].attempt + 1
                     && !self.is_redriven(&pair[0], &pair[1])
-                    && late(self.back_by(&pair[0]), &pair[1])
+                    && late(pair[0].claimed, self.back_by(&pair[0]), &pair[1])
             })
     }
 

@@ -1,13 +1,14 @@
 //! Histories: what every process of a run did, and the verdict on each message.
 //!
 //! Each process appends to a file of its own before it acts and after it knows the answer, so that
-//! a killed one leaves no act unwritten. All times are the server's: a claim tells when it happened,
-//! and what a process adds to that is time that has passed, so each `at` is a lower bound.
+//! a killed one leaves no act unwritten. A claim tells when it happened, by its server, and what a process
+//! adds to that is time that has passed, so each `at` is a lower bound. All servers run on one host; where
+//! the clock of one is off, its times are noted as the host's clock would have shown them.
 
 pub(crate) mod check;
 mod event;
 mod judge;
-mod lateness;
+pub(crate) mod lateness;
 mod log;
 pub(crate) mod pushes;
 pub(crate) mod synthetic;

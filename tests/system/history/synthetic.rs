@@ -6,16 +6,21 @@ use std::path::Path;
 
 use redeliver::MessageId;
 
-use super::{Answer, Event, How, Verdict};
+use super::lateness::STEP_MS;
+use super::trouble::TROUBLES;
+use super::{Answer, Event, How, Log, Trouble, Verdict};
 
 /// Of so many messages one of each class is not as promised, or is allowed but not plain.
 const PERIOD: u64 = 1_000;
 const LEASE: u64 = 1_000;
 const HASH: u64 = 7;
 const MAX: u32 = 3;
+const BEGIN: u64 = 1_700_000_000_000;
+/// Before all others, so that what happens then excuses none of them.
+const STEPPED: u64 = BEGIN - 1_000_000;
 
 /// Every verdict that there is.
-pub(crate) const PLANTED: [Verdict; 18] = [
+pub(crate) const PLANTED: [Verdict; 19] = [
     Verdict::Refused,
     Verdict::Duplicate,
     Verdict::Recovered,
@@ -23,6 +28,7 @@ pub(crate) const PLANTED: [Verdict; 18] = [
     Verdict::DuplicatedAfterExpiry,
     Verdict::PushedAgain,
     Verdict::Undone,
+    Verdict::ClockStepped,
     Verdict::Late,
     Verdict::Lost,
     Verdict::PrematureDead,
@@ -51,6 +57,9 @@ pub(crate) fn planted(messages: u64, wanted: Verdict) -> u64 {
 
 /// Writes the histories of so many messages, as two processes would: producer and consumer.
 pub(crate) fn write(folder: &Path, messages: u64) -> io::Result<()> {
+    let troubles = Log::open(&folder.join("clock").with_extension(TROUBLES))?;
+    let (from, until, ahead_ms) = (STEPPED + 100, STEPPED + 110, STEP_MS.cast_signed());
+    troubles.note(&Trouble::Step { from, until, ahead_ms })?;
     let open = |name| Ok::<_, io::Error>(BufWriter::new(File::create(folder.join(name))?));
     let (mut producer, mut consumer) = (open("producer.ndjson")?, open("consumer.ndjson")?);
     for number in 0..messages {
@@ -113,7 +122,7 @@ impl Script {
 
 fn story(number: u64) -> io::Result<Vec<Event>> {
     let id: MessageId = format!("{number:026}").parse().map_err(io::Error::other)?;
-    let script = Script { id, now: 1_700_000_000_000 + number, events: Vec::new() };
+    let script = Script { id, now: BEGIN + number, events: Vec::new() };
     let done = Some(Answer::Done);
     let script = match verdict(number) {
         Verdict::Ok => script.push(done).start(1, 20).ack(1, 20, 30),
@@ -128,6 +137,10 @@ fn story(number: u64) -> io::Result<Vec<Event>> {
             script.push(None).start(1, 20).ack(1, 20, 30).start(1, 40).ack(1, 40, 50)
         }
         Verdict::Undone => script.push(done).undone(5),
+        Verdict::ClockStepped => {
+            let script = Script { now: STEPPED, ..script };
+            script.push(done).start(1, 20).start(2, 500).ack(2, 500, 510)
+        }
         Verdict::Late => script.push(done).start(1, 60_000).ack(1, 60_000, 60_010),
         Verdict::Lost => script.push(done).start(1, 20),
         Verdict::PrematureDead => script.push(done).dead(1),

@@ -1,4 +1,5 @@
-//! What excuses a late delivery: a fault in force, more work than hands, or no processor to run on.
+//! What excuses a late delivery, a fault in force, more work than hands, or no processor to run on, and
+//! what excuses more than that: another master, another clock.
 
 use std::fs;
 use std::io;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The ending of the files that tell of troubles.
 pub(crate) const TROUBLES: &str = "troubles";
 
-/// A span of time, in ms of the server's clock, in which nothing is promised about time.
+/// A span of time, in ms of the host's clock, in which nothing is promised about time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Trouble {
@@ -17,6 +18,8 @@ pub(crate) enum Trouble {
     Fault { name: String, from: u64, until: u64 },
     /// Another server became the master, which may not have received what the old one confirmed then.
     Failover { from: u64, until: u64 },
+    /// A server whose clock is so far ahead of the one before it, or behind, became the master.
+    Step { from: u64, until: u64, ahead_ms: i64 },
     /// More was ready than all consumers together had room for.
     Busy { from: u64, until: u64 },
     /// Three processes that poll have died within the longest sleep of a poller: whoever watched the
@@ -39,18 +42,30 @@ pub(crate) struct Troubles {
     failovers: Vec<Span>,
     /// Times without a processor: merged, in order.
     starved: Vec<Span>,
+    /// Times at which the clock went ahead with another master, and behind: merged, in order.
+    ahead: Vec<Span>,
+    behind: Vec<Span>,
 }
 
 type Span = (u64, u64);
 
 impl Troubles {
     pub(crate) fn of(troubles: impl IntoIterator<Item = Trouble>) -> Self {
-        let [mut faults, mut busy, mut unwatched, mut starved, mut failovers] =
-            [const { Vec::new() }; 5];
+        let [
+            mut faults,
+            mut busy,
+            mut unwatched,
+            mut starved,
+            mut failovers,
+            mut ahead,
+            mut behind,
+        ] = [const { Vec::new() }; 7];
         for trouble in troubles {
             match trouble {
                 Trouble::Fault { from, until, .. } => faults.push((from, until)),
                 Trouble::Failover { from, until } => failovers.push((from, until)),
+                Trouble::Step { from, until, ahead_ms: 1.. } => ahead.push((from, until)),
+                Trouble::Step { from, until, .. } => behind.push((from, until)),
                 Trouble::Busy { from, until } => busy.push((from, until)),
                 Trouble::Unwatched { from, until } => unwatched.push((from, until)),
                 Trouble::Starved { from, until } => starved.push((from, until)),
@@ -63,6 +78,8 @@ impl Troubles {
             unwatched: merged(unwatched),
             failovers: merged(failovers),
             starved: merged(starved),
+            ahead: merged(ahead),
+            behind: merged(behind),
         }
     }
 
@@ -89,6 +106,16 @@ impl Troubles {
     /// Whether what happened then may have been undone by a failover.
     pub(crate) fn may_undo(&self, from: u64, until: u64) -> bool {
         within(&self.failovers, from, until + 1).next().is_some()
+    }
+
+    /// Whether the clock may have gone ahead in a span: what was to end after it may have ended at once.
+    pub(crate) fn went_ahead(&self, from: u64, until: u64) -> bool {
+        within(&self.ahead, from, until + 1).next().is_some()
+    }
+
+    /// Whether the clock may have gone behind in a span: what was to end then ends so much later.
+    pub(crate) fn went_behind(&self, from: u64, until: u64) -> bool {
+        within(&self.behind, from, until + 1).next().is_some()
     }
 
     /// For how much of a span some thread had no processor.
