@@ -116,15 +116,13 @@ impl Servers {
             }
             Self::Sentinels(sentinels) => upset_sentinels(sentinels, fault, harm),
         };
-        { unsafe_times }
-            .into_iter()
-            .map(|(from, until)| Trouble::Failover { from, until })
-            .collect()
+        unsafe_times.into_iter().map(|(from, until)| Trouble::Failover { from, until }).collect()
     }
 
     /// Has a replica take over whose clock is off, and after some harm one whose clock is right.
     fn step(&mut self, blow: Blow) -> Result<Vec<Trouble>> {
-        let ahead_ms = if blow.ahead { 1 } else { -1 } * STEP_MS.cast_signed();
+        let step = STEP_MS.cast_signed();
+        let ahead_ms = if blow.ahead { step } else { -step };
         let off =
             clock(ahead_ms / 1_000).context("no server starts with another clock any more")?;
         let mut wrong = self.replicas(blow.partition);

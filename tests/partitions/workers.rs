@@ -168,7 +168,7 @@ async fn leases_of_all_partitions_are_extended() {
         let gate = Arc::clone(&waiting);
         async move { gate.acquire().await.unwrap().forget() }
     });
-    let running = Running::start(worker.concurrency(6).lease(SECOND / 2));
+    let running = Running::start(worker.concurrency(6).lease(3 * SECOND));
     for partition in 0..3 {
         fill(&fixture, partition, 2);
     }

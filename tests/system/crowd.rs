@@ -40,7 +40,9 @@ async fn many_pollers_and_claimers_never_share_a_message_nor_lose_one() {
     let seed = fastrand::u64(..);
     eprintln!("seed {seed}");
     let server = TestServer::start(&[]);
-    let fixture = Fixture::on(&server, Policy::default().max_attempts(0)).await;
+    // No lease ends by itself, however long a busy machine takes for 50 messages.
+    let policy = Policy::default().max_attempts(0).lease(Duration::from_secs(600));
+    let fixture = Fixture::on(&server, policy).await;
     let mut random = fastrand::Rng::with_seed(seed);
     let delayed = (0..MESSAGES).map(|i| {
         let delay = Duration::from_millis(random.u64(0..500));
