@@ -28,7 +28,7 @@ host=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 export "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/fail-fast.sh"
 
 # What runs beside what it calls, and what nobody calls but tests and first looks.
-agents=(agents batch claims context lease metrics poller redriver spans sweep unmetered waiter worker)
+agents=(agents batch claims context handling lease metrics poller redriver spans sweep unmetered waiter worker)
 engine=(embedded/** testing)
 
 # files GROUP: as arguments, one in a line.

@@ -327,6 +327,24 @@ mod tests {
     }
 
     #[test]
+    fn a_long_file_is_written_anew_at_the_start_and_a_short_one_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = |value: &[u8], times: u64| {
+            let mut calls = Vec::new();
+            (0..times).for_each(|_| command(&mut calls, &[b"SET", b"text", value]));
+            fs::write(dir.path().join(NAME), &calls).unwrap();
+            let db = journaled(dir.path()).unwrap();
+            assert_eq!(db.keyspace.keys.len(), 1);
+            let left = fs::read(dir.path().join(NAME)).unwrap();
+            (left == calls, left.len())
+        };
+        assert!(start(b"short", 3).0);
+        let value = vec![b'x'; 1024 * 1024];
+        let (same, left) = start(&value, SMALL / value.len() as u64 + 1);
+        assert!(!same && left < 2 * value.len(), "{left}");
+    }
+
+    #[test]
     fn a_rewritten_file_is_short_and_holds_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let mut db = journaled(dir.path()).unwrap();

@@ -268,6 +268,30 @@ mod tests {
     }
 
     #[test]
+    fn as_many_equal_items_go_as_are_wanted_from_either_end_and_the_rest_is_counted() {
+        let list = |items: &[&str]| {
+            let mut list = List::default();
+            items.iter().for_each(|item| list.push(item.as_bytes(), false));
+            list
+        };
+        let whole = || list(&["long", "b", "long", "b", "long"]);
+        for (limit, from_tail, left) in [
+            (2, false, &["b", "b", "long"][..]),
+            (2, true, &["long", "b", "b"]),
+            (1, true, &["long", "b", "long", "b"]),
+            (9, false, &["b", "b"]),
+        ] {
+            let (mut given, left) = (whole(), list(left));
+            let gone = given.remove(b"long", limit, from_tail);
+            assert_eq!(gone, whole().items.len() - left.items.len());
+            assert_eq!((given.items, given.bytes), (left.items, left.bytes));
+        }
+        let (mut given, left) = (whole(), list(&["b", "long"]));
+        given.trim(1..3);
+        assert_eq!((given.items, given.bytes), (left.items, left.bytes));
+    }
+
+    #[test]
     fn what_is_counted_comes_back_to_nothing() {
         let mut keyspace = Keyspace::default();
         let set = |hash: &mut Hash| [hash.set(b"f", b"value"), hash.set(b"f", b"v")];

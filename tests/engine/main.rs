@@ -14,6 +14,8 @@ mod differ;
 mod fixture;
 mod pair;
 mod sandbox;
+mod site;
 mod step;
 mod testing;
+mod told;
 mod waiting;

@@ -2,42 +2,9 @@
 
 use std::time::Duration;
 
-use redeliver::embedded::{Engine, Options};
-use redis::{Connection, Value, cmd};
+use redis::{Value, cmd};
 
-/// The engine on a socket of its own.
-struct Site {
-    _engine: Engine,
-    dir: tempfile::TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let dir = tempfile::TempDir::with_prefix("rd-engine-").unwrap();
-        let socket = dir.path().join("s");
-        let options = Options::from_args(["--unixsocket", socket.to_str().unwrap()]).unwrap();
-        Self { _engine: Engine::start(options).unwrap(), dir }
-    }
-
-    fn connect(&self) -> Connection {
-        let url = format!("unix://{}", self.dir.path().join("s").display());
-        redis::Client::open(url).unwrap().get_connection().unwrap()
-    }
-
-    /// A thread that waits for one item; it returns when the engine knows of it.
-    fn wait(&self, among: usize) -> std::thread::JoinHandle<Vec<String>> {
-        let mut connection = self.connect();
-        let waiter = std::thread::spawn(move || {
-            cmd("BLPOP").arg("bell").arg(60).query(&mut connection).unwrap()
-        });
-        let mut looking = self.connect();
-        let blocked = format!("blocked_clients:{among}\r\n");
-        while !cmd("INFO").query::<String>(&mut looking).unwrap().contains(&blocked) {
-            std::thread::yield_now();
-        }
-        waiter
-    }
-}
+use crate::site::Site;
 
 #[test]
 fn whoever_waits_longest_is_served_first_and_by_scripts_too() {
