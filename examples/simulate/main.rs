@@ -15,11 +15,7 @@
 #[path = "../../tests/simulation/cluster/mod.rs"]
 mod cluster;
 #[path = "../../tests/system/history/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the checker's own tests and the chaos suite use the rest of it"
-)]
+#[expect(dead_code, reason = "the checker's own tests and the chaos suite use the rest of it")]
 mod history;
 #[path = "../../tests/simulation/planted.rs"]
 mod planted;

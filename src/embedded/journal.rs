@@ -331,7 +331,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let start = |value: &[u8], times: u64| {
             let mut calls = Vec::new();
-            (0..times).for_each(|_| command(&mut calls, &[b"SET", b"text", value]));
+            for _ in 0..times {
+                command(&mut calls, &[b"SET", b"text", value]);
+            }
             fs::write(dir.path().join(NAME), &calls).unwrap();
             let db = journaled(dir.path()).unwrap();
             assert_eq!(db.keyspace.keys.len(), 1);

@@ -271,7 +271,9 @@ mod tests {
     fn as_many_equal_items_go_as_are_wanted_from_either_end_and_the_rest_is_counted() {
         let list = |items: &[&str]| {
             let mut list = List::default();
-            items.iter().for_each(|item| list.push(item.as_bytes(), false));
+            for item in items {
+                list.push(item.as_bytes(), false);
+            }
             list
         };
         let whole = || list(&["long", "b", "long", "b", "long"]);

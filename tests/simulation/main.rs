@@ -4,11 +4,7 @@
 
 mod cluster;
 #[path = "../system/history/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the checker's own tests and the chaos suite use the rest of it"
-)]
+#[expect(dead_code, reason = "the checker's own tests and the chaos suite use the rest of it")]
 mod history;
 mod planted;
 
