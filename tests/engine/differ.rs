@@ -87,3 +87,25 @@ fn verbs_among_meddling_commands_come_to_the_same() {
     });
     walk(proptest::prop_oneof![4 => calls(), 1 => meddling]);
 }
+
+/// What random words seldom come to.
+const RARE: [&str; 9] = [
+    "RPUSH k0 a b a c a",
+    "LREM k0 -1 a",
+    "LRANGE k0 0 -1",
+    "LREM k0 1 a",
+    "LRANGE k0 0 -1",
+    "RPUSH k0 a a",
+    "LREM k0 -2 a",
+    "LRANGE k0 0 -1",
+    "LREM k0 -9 a",
+];
+
+#[test]
+fn items_go_from_the_same_end() {
+    let Some(pair) = Pair::start() else { return };
+    let mut ends = pair.connect(ProtocolVersion::RESP3);
+    for command in RARE {
+        ends.same_text(command).unwrap();
+    }
+}
