@@ -114,7 +114,7 @@ for group in "${groups[@]}"; do
   case $group in
     library) judge library embedded:: ops "system telemetry cli" ;;
     agents) judge agents embedded:: "system telemetry" "ops cli" ;;
-    engine) judge engine fuzz:: engine cli ;;
+    engine) judge engine fuzz:: engine "cli simulation" ;;
   esac
 done
 [ "$all_live" -eq 0 ]

@@ -46,3 +46,19 @@ fn a_setting_is_told_as_it_was_set_and_one_without_a_name_is_an_error() {
     assert_eq!(config(&["get", "nothing"]).unwrap(), [""; 0]);
     assert!(config(&["get"]).is_err());
 }
+
+#[test]
+fn a_client_may_name_itself_and_its_library_and_nothing_else() {
+    let site = Site::new();
+    let mut client = site.connect();
+    let mut ask = |words: &str| -> RedisResult<Value> {
+        let words: Vec<_> = words.split(' ').collect();
+        cmd(words[0]).arg(&words[1..]).query(&mut client)
+    };
+    ask("HELLO 3 SETNAME one").unwrap();
+    assert_eq!(ask("CLIENT GETNAME").unwrap(), Value::BulkString(b"one".into()));
+    assert!(ask("HELLO 3 NAME two").is_err());
+    assert_eq!(ask("CLIENT GETNAME").unwrap(), Value::BulkString(b"one".into()));
+    assert_eq!(ask("CLIENT SETINFO LIB-NAME x").unwrap(), Value::Okay);
+    assert!(ask("CLIENT INFO").is_err());
+}
