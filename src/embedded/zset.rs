@@ -140,4 +140,14 @@ mod tests {
         let all = |score| Bound { score, excluded: false };
         assert_eq!(zset.ranks(all(f64::NEG_INFINITY), all(f64::INFINITY)), 0..0);
     }
+
+    #[test]
+    fn a_member_weighs_as_much_more_as_it_is_longer() {
+        let mut zset = Zset::default();
+        zset.insert(b"a", 1.0);
+        let one = zset.bytes;
+        zset.insert(b"abcd", 1.0);
+        zset.insert(b"abcd", 2.0);
+        assert_eq!(zset.bytes, 2 * one + 3);
+    }
 }

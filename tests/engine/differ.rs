@@ -89,7 +89,7 @@ fn verbs_among_meddling_commands_come_to_the_same() {
 }
 
 /// What random words seldom come to.
-const RARE: [&str; 9] = [
+const RARE: [&str; 12] = [
     "RPUSH k0 a b a c a",
     "LREM k0 -1 a",
     "LRANGE k0 0 -1",
@@ -99,10 +99,13 @@ const RARE: [&str; 9] = [
     "LREM k0 -2 a",
     "LRANGE k0 0 -1",
     "LREM k0 -9 a",
+    "ZADD k1 0 a",
+    "ZADD k1 -0 b",
+    "ZRANGE k1 0 -1",
 ];
 
 #[test]
-fn items_go_from_the_same_end() {
+fn rare_words_come_to_the_same() {
     let Some(pair) = Pair::start() else { return };
     let mut ends = pair.connect(ProtocolVersion::RESP3);
     for command in RARE {
