@@ -53,7 +53,7 @@ total() {
     seeds: map(.seed) | sort | "\(first)..\(last)"
   } + (. as $all | ["messages", "process_kills", "server_kills", "failovers", "migrations", "faults",
     "proven", "proven_lost", "unproven", "unproven_lost", "memory_pushed", "memory_lost",
-    "unreplicated", "undone", "lost", "overlap", "stale_accept", "late", "law_broken",
+    "unreplicated", "undone", "clock_stepped", "lost", "overlap", "stale_accept", "late", "law_broken",
     "law_samples"]
     | map({(.): (. as $name | $all | map(.[$name] // 0) | add)}) | add)' "$out"
 }
