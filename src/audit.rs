@@ -17,6 +17,9 @@ use crate::store::Store;
 
 /// Ids of one read: a script of well under a millisecond.
 const STEP: usize = 200;
+/// What two pages of ready share. Whatever comes back to the head between them, as when a worker ends that
+/// held so many, moves the rest into what was read.
+const SHARED: u64 = STEP as u64 / 2;
 /// Before Redis 7.4 a hash cannot be walked without its values, so these reads copy payloads.
 const MESSAGES_STEP: usize = 16;
 /// Findings listed one by one; the report counts all of them.
@@ -213,7 +216,7 @@ async fn find(store: &Store, mut progress: impl FnMut(u64)) -> Result<Found> {
             audit.note(step);
             progress(audit.looked_at);
             let Some(next) = next else { break };
-            cursor = next;
+            cursor = if place == "ready" { from_before(&next)? } else { next };
         }
     }
     found.looked_at = audit.looked_at;
@@ -231,6 +234,13 @@ async fn find(store: &Store, mut progress: impl FnMut(u64)) -> Result<Found> {
     found.of_queue = ailments(store).await?;
     found.damage.extend(found.of_queue.iter().cloned());
     Ok(found)
+}
+
+/// Where the next page of ready ends if this one began there.
+fn from_before(start: &[u8]) -> Result<Vec<u8>> {
+    let number = std::str::from_utf8(start).ok().and_then(|start| start.parse::<u64>().ok());
+    let start = number.ok_or_else(|| Error::reply("check", "a cursor that is no number"))?;
+    Ok((start + SHARED).to_string().into_bytes())
 }
 
 /// The damage that one look tells.
@@ -264,8 +274,8 @@ struct Audit {
     listed: HashSet<Vec<u8>>,
     unplaced: HashSet<Vec<u8>>,
     suspects: HashSet<Vec<u8>>,
-    /// The page of ready that was read last.
-    page: Vec<Vec<u8>>,
+    /// Of ready what was read last, as it stood there.
+    recent: Vec<Vec<u8>>,
 }
 
 impl Audit {
@@ -286,12 +296,17 @@ impl Audit {
         if page.is_empty() {
             return;
         }
-        for id in &page[..page.len() - overlap(&page, &self.page)] {
+        let shared = overlap(&page, &self.recent);
+        self.looked_at -= shared as u64;
+        page.truncate(page.len() - shared);
+        for id in &page {
             if let Some(again) = self.listed.replace(id.clone()) {
                 self.suspects.insert(again);
             }
         }
-        self.page = page;
+        page.append(&mut self.recent);
+        page.truncate(2 * STEP);
+        self.recent = page;
     }
 
     /// Whom to look at again, and how: an id that stood in no ZSET and was not seen in ready has
@@ -304,9 +319,12 @@ impl Audit {
     }
 }
 
-/// How many ids at the end of a page of ready stood at the beginning of the one before: ready is read
-/// from its tail, and what claims take at its head moves the rest into the next page.
+/// How many ids at the end of a page of ready stood at the beginning of what was read before, or all of
+/// them somewhere in it: ready is read from its tail, and claims at its head move the rest into the next page.
 fn overlap(page: &[Vec<u8>], before: &[Vec<u8>]) -> usize {
+    if before.windows(page.len()).any(|known| known == page) {
+        return page.len();
+    }
     let most = page.len().min(before.len());
     (1..=most).rev().find(|shared| page.ends_with(&before[..*shared])).unwrap_or(0)
 }
@@ -325,8 +343,9 @@ mod tests {
             ("abc", "def", 0),
             ("abd", "def", 1),
             ("def", "def", 3),
+            ("ef", "defg", 2),
             ("ada", "def", 0),
-            ("", "a", 0),
+            ("a", "", 0),
         ] {
             assert_eq!(overlap(&ids(page), &ids(before)), shared, "{page} {before}");
         }

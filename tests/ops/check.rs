@@ -228,3 +228,29 @@ async fn check_tells_a_key_of_another_type_unless_the_layout_is_another() {
     fixture.redis::<()>(&["HSET", &fixture.key("meta"), "layout", "3"]);
     fixture.refused("check", &["types", "0", "1"], "LAYOUT");
 }
+
+#[tokio::test]
+async fn what_comes_back_to_the_head_of_ready_hides_nothing_from_a_check() {
+    let fixture = Fixture::new().await;
+    fixture.push_many(400).await;
+    let ready = fixture.key("ready");
+    let held: Vec<String> = fixture.redis(&["LPOP", &ready, "40"]);
+    // In the second page from the tail, until what was held comes back.
+    let last: String = fixture.redis(&["LINDEX", &ready, "150"]);
+    fixture.redis::<()>(&["LINSERT", &ready, "AFTER", &last, "nobody"]);
+    let (mut held, mut pages) = (Some(held), 0);
+    let report = fixture.queue.check(|looked_at| {
+        // All records, and the first page.
+        if looked_at > 400 && held.is_some() {
+            let held = held.take().unwrap();
+            let words: Vec<_> =
+                ["LPUSH", &ready].into_iter().map(str::to_owned).chain(held).collect();
+            fixture.redis::<()>(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        pages += 1;
+    });
+    let report = report.await.unwrap();
+    assert!(pages > 4 && held.is_none());
+    assert_eq!(report.damage, [("nobody".to_owned(), Damage::Ghost)]);
+    assert_eq!(report.looked_at, 400 + 401);
+}
