@@ -14,7 +14,7 @@ use crate::faults::Fault;
 use crate::heartbeat::now_ms;
 use crate::history::Trouble;
 use crate::history::lateness::STEP_MS;
-use crate::nodes::{Node, until};
+use crate::nodes::{Node, caught_up, until};
 use crate::sentinels::Sentinels;
 
 /// Between two keys of a slot that moves.
@@ -194,20 +194,6 @@ pub(crate) fn clocks_can_be_off() -> bool {
 /// From when to when, in ms.
 type Span = (u64, u64);
 
-/// Waits until the replicas have all that the master had just now, and says when that was: whatever
-/// was confirmed before is safe.
-fn caught_up(nodes: &[Node], master: usize, replicas: impl IntoIterator<Item = usize>) -> u64 {
-    let offset = |node: usize, name: &str| {
-        let told = nodes[node].info("replication", name);
-        told.and_then(|told| told.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let (since, written) = (now_ms(), offset(master, "master_repl_offset"));
-    for replica in replicas {
-        until("a replica catches up", || offset(replica, "slave_repl_offset") >= written);
-    }
-    since
-}
-
 /// Waits until a node that was a master knows that it is none.
 fn demoted(node: &Node) -> u64 {
     let follows = || node.info("replication", "role").as_deref() == Some("slave");
@@ -218,7 +204,9 @@ fn demoted(node: &Node) -> u64 {
 fn upset_cluster(cluster: &mut Cluster, fault: Fault, slot: u16, harm: Duration) -> Vec<Span> {
     let master = cluster.owner_of_slot(slot);
     let replica = cluster.replica_of(master);
-    let since = caught_up(&cluster.nodes, master, [replica]);
+    // Whatever was confirmed before is safe.
+    let since = now_ms();
+    caught_up(&cluster.nodes, master, [replica]);
     match fault {
         // The old master takes no writes while its replica catches up.
         Fault::Handover => {
@@ -296,7 +284,8 @@ fn hand_over(cluster: &Cluster, slot: u16, [master, replica]: [usize; 2]) -> Opt
 
 fn upset_sentinels(sentinels: &mut Sentinels, fault: Fault, harm: Duration) -> Vec<Span> {
     let master = sentinels.master();
-    let since = caught_up(&sentinels.servers, master, sentinels.replicas_of(master));
+    let since = now_ms();
+    caught_up(&sentinels.servers, master, sentinels.replicas_of(master));
     match fault {
         Fault::Handover => {
             sentinels.hand_over(0);

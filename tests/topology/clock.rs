@@ -6,7 +6,7 @@ use redeliver::{Message, Queue, Raw, Server, Settled};
 use tokio::task::block_in_place;
 
 use crate::faketime::clock;
-use crate::nodes::until;
+use crate::nodes::{caught_up, until};
 use crate::sentinels::Sentinels;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ impl Scene {
     fn hand_over(&self) {
         let old = self.stage.master();
         let master = &self.stage.servers[old];
-        assert_eq!(master.ask::<u64>(&["WAIT", "2", "10000"]), 2);
+        caught_up(&self.stage.servers, old, self.stage.replicas_of(old));
         self.stage.hand_over(0);
         self.stage.elected(old);
         // Until it is told, the old one goes on.

@@ -120,7 +120,7 @@ impl Cluster {
         format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port, self.nodes[4].port)
     }
 
-    /// What a node other than that one sees; nothing while none answers.
+    /// What a node other than that one sees; nothing while none answers, or knows them all.
     fn seen_but(&self, but: usize) -> Option<Seen> {
         let others = self.nodes.iter().enumerate().filter(|(index, _)| *index != but);
         let mut told = others.filter_map(|(_, node)| node.try_ask(&["CLUSTER", "SLOTS"]).ok());
@@ -130,10 +130,10 @@ impl Cluster {
             let number = |value| redis::from_redis_value::<u16>(value).unwrap();
             let master: Vec<redis::Value> = redis::from_redis_value(master).unwrap();
             let port = number(master[1].clone());
-            let master = self.nodes.iter().position(|node| node.port == port).unwrap();
-            (number(first)..=number(last), master)
+            let master = self.nodes.iter().position(|node| node.port == port)?;
+            Some((number(first)..=number(last), master))
         };
-        Some(ranges.into_iter().map(range).collect())
+        ranges.into_iter().map(range).collect()
     }
 
     pub(crate) fn masters(&self) -> Vec<usize> {

@@ -48,6 +48,18 @@ pub(crate) fn as_args(settings: &str) -> impl Iterator<Item = String> {
     pairs.flat_map(|(name, value)| [format!("--{name}"), value.to_owned()])
 }
 
+/// Waits until the replicas have all that their master had just now.
+pub(crate) fn caught_up(nodes: &[Node], master: usize, replicas: impl IntoIterator<Item = usize>) {
+    let offset = |node: usize, name: &str| {
+        let told = nodes[node].info("replication", name);
+        told.and_then(|told| told.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let written = offset(master, "master_repl_offset");
+    for replica in replicas {
+        until("a replica catches up", || offset(replica, "slave_repl_offset") >= written);
+    }
+}
+
 /// One server of several.
 pub(crate) struct Node {
     guard: Child,
