@@ -234,18 +234,23 @@ async fn what_comes_back_to_the_head_of_ready_hides_nothing_from_a_check() {
     let fixture = Fixture::new().await;
     fixture.push_many(400).await;
     let ready = fixture.key("ready");
-    let held: Vec<String> = fixture.redis(&["LPOP", &ready, "40"]);
-    // In the second page from the tail, until what was held comes back.
-    let last: String = fixture.redis(&["LINDEX", &ready, "150"]);
-    fixture.redis::<()>(&["LINSERT", &ready, "AFTER", &last, "nobody"]);
+    let push = |how: &str, ids: &[String]| {
+        let ids = ids.iter().map(String::as_str);
+        fixture.redis::<()>(&[how, &ready].into_iter().chain(ids).collect::<Vec<_>>());
+    };
+    let mut held: Vec<String> = fixture.redis(&["LRANGE", &ready, "0", "-1"]);
+    let mut rest = held.split_off(40);
+    // In the second page from the tail, until what is held comes back.
+    rest.insert(151, "nobody".to_owned());
+    fixture.redis::<()>(&["DEL", &ready]);
+    push("RPUSH", &rest);
     let (mut held, mut pages) = (Some(held), 0);
     let report = fixture.queue.check(|looked_at| {
         // All records, and the first page.
-        if looked_at > 400 && held.is_some() {
-            let held = held.take().unwrap();
-            let words: Vec<_> =
-                ["LPUSH", &ready].into_iter().map(str::to_owned).chain(held).collect();
-            fixture.redis::<()>(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        if looked_at > 400
+            && let Some(held) = held.take()
+        {
+            push("LPUSH", &held);
         }
         pages += 1;
     });
