@@ -18,9 +18,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// `sh` reads our pipe and kills the server at its end, which comes with our own death; what it wrote
-/// goes with it, unless a line told that it is wanted again.
+/// goes with it, unless a line told that it is wanted again. What libfaketime shares under the number
+/// of a killed server would keep the next one of that number from starting.
 const GUARD: &str = r#""$@" >>"$0/log" 2>&1 & p=$!; echo $p >"$0/pid"
-    read -r _; told=$?; kill -9 $p; wait $p
+    read -r _; told=$?; kill -9 $p; wait $p; rm -f /dev/shm/*faketime_*_$p
     [ $told = 0 ] || { rm -rf "$0" "$0.conf"; rmdir "${0%/*}" 2>&-; }"#;
 
 /// How the user that `Node::grant` makes stands in a URL.
