@@ -35,6 +35,10 @@ done
 # shellcheck disable=SC2086
 redis-cli --cluster create $nodes --cluster-replicas 1 --cluster-yes >"$dir/create" 2>&1 ||
   { cat "$dir/create" >&2; exit 1; }
+# A node takes no commands before it knows that all slots are served.
+for index in 0 1 2 3 4 5; do
+  until redis-cli -p $((first + index)) cluster info | grep -q cluster_state:ok; do sleep 0.1; done
+done
 
 cat <<END
 export REDELIVER_URL=redis+cluster://127.0.0.1:$first,127.0.0.1:$((first + 1))
