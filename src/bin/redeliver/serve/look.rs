@@ -231,6 +231,6 @@ async fn export_page(
 
 /// The tick of this very moment, for those who have just changed something.
 pub(super) fn refresh(app: &App) {
-    app.ticks.send_replace(ticker::tick(app));
+    ticker::publish(app);
     app.wake.notify_one();
 }

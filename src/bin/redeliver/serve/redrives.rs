@@ -25,6 +25,8 @@ pub(super) struct Known {
     ended: Option<Instant>,
     /// How many the queue had redriven when it was last looked for a task.
     looked_at: Option<u64>,
+    /// How often something was noted.
+    notes: u64,
 }
 
 impl Known {
@@ -42,6 +44,16 @@ impl Known {
             self.ended = Some(Instant::now());
         }
         self.task = task;
+        self.notes += 1;
+    }
+
+    /// Takes what a look has found that began after so many notes, unless there was another since:
+    /// the look may have read before it.
+    fn found(&mut self, task: Option<RedriveTask>, notes: u64, redriven: u64) {
+        if self.notes == notes {
+            self.note(task);
+            self.looked_at = Some(redriven);
+        }
     }
 
     fn view(&self, queue: &str) -> Option<TaskView> {
@@ -94,17 +106,17 @@ impl Watched {
     /// Looks how the redrive stands, where there may be news: one that goes on, or messages that
     /// were redriven since.
     pub(super) async fn look_for_redrive(&self, counts: &Counts) -> redeliver::Result<()> {
-        {
+        let notes = {
             let known = self.redrive.lock().unwrap_or_else(PoisonError::into_inner);
             let live = known.task.as_ref().is_some_and(Known::is_live);
             if !live && known.looked_at == Some(counts.redriven) {
                 return Ok(());
             }
-        }
+            known.notes
+        };
         let task = self.queue.dead().redrive_task().await?;
         let mut known = self.redrive.lock().unwrap_or_else(PoisonError::into_inner);
-        known.note(task);
-        known.looked_at = Some(counts.redriven);
+        known.found(task, notes, counts.redriven);
         Ok(())
     }
 }
@@ -219,4 +231,33 @@ fn drive(
         refresh(&app);
     });
     Ok(Json(json!({ "task": id })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(last: &str, state: &str) -> RedriveTask {
+        let id = format!("{last:0>26}");
+        let task = json!({
+            "id": id, "state": state, "reason": null, "plan": RedrivePlan::default(),
+            "before_ms": 0, "started_ms": 0, "driver": "", "beat_ms": 0, "good": 0, "failed": 0,
+            "watch": [], "canary_left": 0, "proven": true, "base": 0,
+        });
+        serde_json::from_value(task).unwrap()
+    }
+
+    #[test]
+    fn a_look_that_began_before_a_task_does_not_hide_it() {
+        let mut known = Known::default();
+        known.note(Some(task("1", "done")));
+        let notes = known.notes;
+        known.note(Some(task("2", "running")));
+        known.found(Some(task("1", "done")), notes, 1000);
+        assert_eq!(known.view("q").unwrap().id, task("2", "running").id.to_string());
+        assert_eq!(known.looked_at, None, "the next tick looks again");
+        known.found(Some(task("2", "done")), known.notes, 1000);
+        assert_eq!(known.view("q").unwrap().stand, "done");
+        assert_eq!(known.looked_at, Some(1000));
+    }
 }

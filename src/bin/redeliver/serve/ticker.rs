@@ -86,7 +86,7 @@ pub(super) async fn run(app: Arc<App>, mut memory: Memory) {
             found = Some(Instant::now());
         }
         look(&app).await;
-        app.ticks.send_replace(tick(&app));
+        publish(&app);
         app.metrics.run_upkeep();
         let is_watched = app.ticks.receiver_count() > 0;
         let next = last + if is_watched { LIVE } else { IDLE };
@@ -130,8 +130,14 @@ fn note(app: &App, watched: &Watched, counts: Counts) {
     exporter::note(watched, before.as_ref().map(|before| &before.counts), &latest);
 }
 
+/// Tells all viewers how everything stands. A tick is made under the lock by which it is told, so
+/// that none is told after a later one.
+pub(super) fn publish(app: &App) {
+    app.ticks.send_modify(|latest| *latest = tick(app));
+}
+
 /// The latest look at everything, as JSON.
-pub(super) fn tick(app: &App) -> Arc<str> {
+fn tick(app: &App) -> Arc<str> {
     let (mut queues, mut tasks) = (Vec::new(), app.tasks.views());
     for watched in app.all() {
         tasks.extend(watched.redrive_view());
