@@ -238,6 +238,15 @@ impl<T: Payload> Queue<T> {
         self.shared.limit(limits.validated()?).await
     }
 
+    /// Makes sure that [`Server::queues`] lists the queue, and so that whoever serves all queues finds
+    /// it. The first push writes it down too, but waits no longer than 0.5 s for the registry, and a
+    /// later one tries again: a program that ends after a few pushes calls this. It is repeated for up
+    /// to 10 s; without a server that answers, or a right to write there, it fails, and nothing else
+    /// about the queue changes.
+    pub async fn register(&self) -> Result<()> {
+        self.shared.register().await
+    }
+
     /// Removes the whole queue, whatever it holds, and says how many messages went.
     ///
     /// Before a queue that was ever partitioned is destroyed and made anew under the same name, **stop

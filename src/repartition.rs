@@ -47,7 +47,7 @@ impl Shared {
                 continue;
             }
             self.news.adopt(next);
-            self.server.enter(&self.name, next).await;
+            self.server.enter(&self.name, next).await.ok();
             let told = together((1..next.ever()).map(|number| self.tell(number, next, &[]))).await;
             // Who knew only the partitions of before may have paused or capped those meanwhile.
             let caps = self.prepare(before, next).await?;
@@ -61,7 +61,7 @@ impl Shared {
 
     /// What any partition knows; the first one may have lost what it wrote last.
     async fn latest(&self) -> Result<Routing> {
-        Box::pin(self.look()).await;
+        Box::pin(self.look()).await.ok();
         let known = self.news.known().routing;
         let told = (0..known.ever()).map(|number| self.tell(number, Routing::default(), &[]));
         let told = together(told).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Cmd, Value};
 use tokio::time::timeout;
 
 use crate::access::Access;
@@ -156,33 +156,37 @@ impl Server {
         Store::new(self.links.route(keys.bell()), keys, meter)
     }
 
-    /// What stands in the registry for a queue, if anything does; none at all without an answer.
-    pub(crate) async fn entry(&self, name: &QueueName) -> Option<Option<String>> {
+    /// What stands in the registry for a queue, if anything does.
+    pub(crate) async fn entry(&self, name: &QueueName) -> Result<Option<String>, Fault> {
         let mut command = redis::cmd("HMGET");
         command.arg(registry(&self.prefix)).arg(name.as_str());
-        let answer = timeout(PATIENCE, self.registry().send(&command)).await.ok()?.ok()?;
-        Some(only(answer))
+        Ok(only(self.ask_registry(&command).await?))
     }
 
-    /// Says whether the queue stands in the registry now.
-    pub(crate) async fn register(&self, name: &QueueName, routing: Routing) -> bool {
+    /// Writes the queue into the registry, unless it stands there.
+    pub(crate) async fn register(&self, name: &QueueName, routing: Routing) -> Result<(), Fault> {
         self.write("HSETNX", name, routing).await
     }
 
     /// Replaces what the registry has.
-    pub(crate) async fn enter(&self, name: &QueueName, routing: Routing) -> bool {
+    pub(crate) async fn enter(&self, name: &QueueName, routing: Routing) -> Result<(), Fault> {
         self.write("HSET", name, routing).await
     }
 
-    async fn write(&self, command: &str, name: &QueueName, routing: Routing) -> bool {
+    async fn write(&self, command: &str, name: &QueueName, routing: Routing) -> Result<(), Fault> {
         let layout = if routing.epoch == 0 { PLAIN } else { LAYOUT };
         let mut command = redis::cmd(command);
         command.arg(registry(&self.prefix)).arg(name.as_str()).arg(routing.entry(layout));
-        let sent = timeout(PATIENCE, self.registry().send(&command)).await;
-        if !matches!(sent, Ok(Ok(_))) {
-            tracing::debug!(?sent, queue = %name, "queue is not in the registry");
-        }
-        matches!(sent, Ok(Ok(_)))
+        self.ask_registry(&command).await?;
+        Ok(())
+    }
+
+    async fn ask_registry(&self, command: &Cmd) -> Result<Value, Fault> {
+        let answer = timeout(PATIENCE, self.registry().send(command)).await.unwrap_or_else(|_| {
+            let reason = format!("the registry did not answer within {PATIENCE:?}");
+            Err(Fault::Ambiguous { reason, timeout: true })
+        });
+        answer.inspect_err(|fault| tracing::debug!(?fault, "the registry is not at hand"))
     }
 
     pub(crate) async fn unregister(&self, name: &QueueName) {

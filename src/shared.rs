@@ -3,18 +3,19 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::error::Result;
+use crate::fault::{Fault, pause};
 use crate::metrics::Meter;
 use crate::name::QueueName;
-use crate::news::{LEARN_EVERY, LOOK_EVERY, News, SERVE_EVERY};
+use crate::news::{LEARN_EVERY, LOOK_EVERY, Looked, News, SERVE_EVERY};
 use crate::op::fence::{Fence, Told};
 use crate::partition::Partition;
 use crate::policy::Policy;
 use crate::routing::{MAX_PARTITIONS, Routing};
 use crate::server::Server;
-use crate::store::Store;
+use crate::store::{CALL_PATIENCE, Store};
 use crate::together::together;
 
 /// What all clones of a queue share.
@@ -82,20 +83,47 @@ impl Shared {
         if self.news.is_learned() {
             return;
         }
-        // While somebody looks, others push by what is known: if that is wrong, they are told.
+        // While somebody looks, others push by what is known: if that is wrong, they are told. Where
+        // the registry does not answer, nobody's push waits for it twice.
         let Ok(mut looked) = self.news.looked.try_lock() else { return };
         if !self.news.is_learned() && looked.failed.is_none_or(|at| at.elapsed() >= LEARN_EVERY) {
-            let found = Box::pin(self.look()).await;
-            let routing = self.news.known().routing;
-            let stands = match found {
-                Some(true) => true,
-                Some(false) => self.server.register(&self.name, routing).await,
-                // Its server does not answer: nobody's push waits for it twice.
-                None => false,
-            };
-            self.news.set_learned(stands);
-            looked.at = Some(Instant::now());
-            looked.failed = looked.at.filter(|_| !stands);
+            self.learn_now(&mut looked).await.ok();
+        }
+    }
+
+    async fn learn_now(&self, looked: &mut Looked) -> Result<(), Fault> {
+        let learned = Box::pin(self.look_and_register()).await;
+        self.news.set_learned(learned.is_ok());
+        looked.at = Some(Instant::now());
+        looked.failed = looked.at.filter(|_| learned.is_err());
+        learned
+    }
+
+    async fn look_and_register(&self) -> Result<(), Fault> {
+        if self.look().await? {
+            return Ok(());
+        }
+        self.server.register(&self.name, self.news.known().routing).await
+    }
+
+    /// The same for whoever has to be sure that the queue stands in the registry.
+    pub(crate) async fn register(&self) -> Result<()> {
+        let given_up = Instant::now() + CALL_PATIENCE;
+        let mut tries = 0;
+        loop {
+            let mut looked = self.news.looked.lock().await;
+            if self.news.is_learned() {
+                return Ok(());
+            }
+            match self.learn_now(&mut looked).await {
+                Ok(()) => return Ok(()),
+                Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
+                    return Err(fault.into());
+                }
+                Err(_) => drop(looked),
+            }
+            sleep(pause(tries)).await;
+            tries += 1;
         }
     }
 
@@ -107,27 +135,27 @@ impl Shared {
     async fn fresh_within(&self, age: Duration) {
         let mut looked = self.news.looked.lock().await;
         if looked.at.is_none_or(|at| at.elapsed() >= age) {
-            Box::pin(self.look()).await;
+            Box::pin(self.look()).await.ok();
             looked.at = Some(Instant::now());
         }
     }
 
     /// Looks whether the queue is partitioned, at the two places that tell, and says whether it
-    /// stands in the registry, if that answers. Without an answer, what was known holds on.
-    pub(crate) async fn look(&self) -> Option<bool> {
+    /// stands in the registry. Without an answer, what was known holds on.
+    pub(crate) async fn look(&self) -> Result<bool, Fault> {
         let in_meta = self.partition(0).store.routing();
         let (entry, in_meta) = tokio::join!(self.server.entry(&self.name), in_meta);
-        let stands = entry.as_ref().map(Option::is_some);
-        let read = entry.flatten().as_deref().and_then(Routing::read_entry);
+        let read = entry.as_ref().ok().and_then(|entry| Routing::read_entry(entry.as_deref()?));
         for routing in read.into_iter().chain(in_meta) {
             self.news.adopt(routing);
         }
         let known = self.news.known().routing;
+        let stands = entry?.is_some();
         // Somebody's older entry came last, or the server lost the later one.
-        if stands == Some(true) && read.is_none_or(|read| read.epoch < known.epoch) {
-            self.server.enter(&self.name, known).await;
+        if stands && read.is_none_or(|read| read.epoch < known.epoch) {
+            self.server.enter(&self.name, known).await.ok();
         }
-        stands
+        Ok(stands)
     }
 
     /// The partitions that have to be served: those that take pushes, and those that are not drained

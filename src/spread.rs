@@ -50,14 +50,14 @@ impl Shared {
 
     /// What has to reach all partitions, those of the last few seconds too.
     async fn order<C: Call>(&self, call: &C) -> Result<()> {
-        Box::pin(self.look()).await;
+        Box::pin(self.look()).await.ok();
         self.ask(call).await.map(|_| ())
     }
 
     /// Each partition that takes pushes gets its share. The first one has the whole of the caps until
     /// all others have theirs: so they are known wherever this breaks off.
     pub(crate) async fn limit(&self, limits: Limits) -> Result<Limits> {
-        Box::pin(self.look()).await;
+        Box::pin(self.look()).await.ok();
         let count = self.news.known().routing.count;
         let share = |number| self.limit_one(number, limits.share(number, count));
         if count > 1 {
@@ -75,7 +75,7 @@ impl Shared {
 
     /// The first partition goes last: it is the one that knows of the others.
     pub(crate) async fn destroy(&self) -> Result<u64> {
-        Box::pin(self.look()).await;
+        Box::pin(self.look()).await.ok();
         let mut destroyed = 0;
         for number in (0..self.news.known().routing.ever()).rev() {
             destroyed += self.partition(number).store.run(&Destroy).await?.reply;

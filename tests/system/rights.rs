@@ -50,6 +50,7 @@ async fn the_rights_of_a_producer_are_enough_to_push() {
     // The record is gone, its key has stayed: the next push takes it over.
     all.redis::<()>(&["HDEL", &all.key("messages"), &first.to_string()]);
     assert!(matches!(queue.push(keyed()).await.unwrap(), Pushed::Ready(_)));
+    queue.register().await.unwrap();
     assert!(queue.claim(1).await.is_err());
 }
 

@@ -70,3 +70,23 @@ async fn a_shard_that_hangs_holds_up_its_share_of_pushes_and_no_more() {
     assert!(pushed >= MANY, "{pushed} pushed, {failed} failed");
     assert!(queue.counts().await.unwrap().law_holds());
 }
+
+#[tokio::test]
+async fn a_queue_is_listed_though_its_registry_was_away_for_its_only_push() {
+    let cluster = whole().await;
+    let slot: u16 = cluster.nodes[0].ask(&["CLUSTER", "KEYSLOT", "rd:queues"]);
+    let registry = cluster.owner_of_slot(slot);
+    let other = cluster.masters().into_iter().find(|master| *master != registry).unwrap();
+    let server = Server::open(&cluster.url()).unwrap();
+    let queue: Queue<Raw> = server.queue(&cluster.name_on(other)).unwrap();
+    cluster.nodes[registry].freeze();
+    queue.push(Raw::from("x")).await.unwrap();
+    let registering = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.register().await }
+    });
+    tokio::task::yield_now().await;
+    cluster.nodes[registry].thaw();
+    registering.await.unwrap().unwrap();
+    assert!(server.queues().await.unwrap().contains(queue.name()));
+}

@@ -164,6 +164,13 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> Result<Exit> {
     }
 }
 
+/// This program ends soon, so no later push of it will write the queue down.
+async fn register(queue: &Queue<Raw>) {
+    if let Err(error) = queue.register().await {
+        tracing::warn!(queue = %queue.name(), %error, "pushed, but `queue ls` may not list the queue");
+    }
+}
+
 async fn push_one(
     session: &Session,
     queue: &Queue<Raw>,
@@ -185,6 +192,7 @@ async fn push_one(
     session.out.one(&json, || {
         if duplicate { format!("{id} lives already: {state}") } else { format!("{id} {state}") }
     })?;
+    register(queue).await;
     if let Pushed::Unproven { confirmed, .. } = pushed {
         return Err(fail(
             Exit::Unproven,
@@ -231,6 +239,9 @@ async fn push_lines(
         let pushed = many(done.pushed, "message");
         format!("{pushed} pushed to {name}, {}", many(done.duplicates, "duplicate"))
     })?;
+    if done.pushed > 0 {
+        register(queue).await;
+    }
     if done.unproven > 0 {
         let told = format!(
             "{} of them accepted, not proven {}: they will be delivered; do not push them anew",
