@@ -196,8 +196,7 @@ type Span = (u64, u64);
 
 /// Waits until a node that was a master knows that it is none.
 fn demoted(node: &Node) -> u64 {
-    let follows = || node.info("replication", "role").as_deref() == Some("slave");
-    until("the old master follows the new one", follows);
+    node.demoted();
     now_ms()
 }
 

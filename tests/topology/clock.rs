@@ -6,7 +6,7 @@ use redeliver::{Message, Queue, Raw, Server, Settled};
 use tokio::task::block_in_place;
 
 use crate::faketime::clock;
-use crate::nodes::{caught_up, until};
+use crate::nodes::caught_up;
 use crate::sentinels::Sentinels;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,13 +35,11 @@ impl Scene {
     /// Has a replica take over that has all of it.
     fn hand_over(&self) {
         let old = self.stage.master();
-        let master = &self.stage.servers[old];
         caught_up(&self.stage.servers, old, self.stage.replicas_of(old));
         self.stage.hand_over(0);
         self.stage.elected(old);
         // Until it is told, the old one goes on.
-        let follows = || master.info("replication", "role").as_deref() == Some("slave");
-        until("the old master follows the new one", follows);
+        self.stage.servers[old].demoted();
     }
 }
 

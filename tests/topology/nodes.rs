@@ -171,6 +171,12 @@ impl Node {
         told.map(|told| told.trim().to_owned())
     }
 
+    /// Waits until this old master follows a new one.
+    pub(crate) fn demoted(&self) {
+        let follows = || self.info("replication", "role").as_deref() == Some("slave");
+        until("the old master follows the new one", follows);
+    }
+
     /// How many clients of the library are connected.
     pub(crate) fn clients(&self) -> usize {
         let list: String = self.try_ask(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap_or_default();
