@@ -3,6 +3,7 @@ local READY, SCHEDULED, PENDING, DEAD, MESSAGES = KEYS[1], KEYS[2], KEYS[3], KEY
 local ATTEMPTS, KEYED, BELL, ALARM, META = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local LAYOUT, PARTITIONED = '1', '2'
 local MAX_ITEMS, MAX_IDLE_MS, MAX_EXACT = 1000, 5000, 2 ^ 53
+local MAX_PARTITIONS, MAX_EPOCH = 64, MAX_EXACT - 2
 local call = redis.call
 
 local function demand(holds, fault)
@@ -60,9 +61,18 @@ local function count(counter, by)
   if by > 0 then call('HSET', META, counter, digits(total(call('HGET', META, counter)) + by)) end
 end
 
--- A routing is EPOCH COUNT EARLIER...: the one with the highest epoch holds. A damaged one is none.
+-- A routing is EPOCH COUNT EARLIER...: the one with the highest epoch holds. A damaged one is none,
+-- and so is one that no library could read.
 local function epoch(routing)
-  return exact(string.match(routing or '', '^(%d+) %d[%d ]*$')) or 0
+  local words = {}
+  for word in string.gmatch(routing or '', '%S+') do words[#words + 1] = word end
+  if #words < 2 or table.concat(words, ' ') ~= routing then return 0 end
+  for i = 2, #words do
+    local partitions = exact(words[i]) or 0
+    if partitions < 1 or partitions > MAX_PARTITIONS then return 0 end
+  end
+  local number = exact(words[1]) or 0
+  return number <= MAX_EPOCH and number or 0
 end
 
 -- Clients of the first layout know one partition only: from now on they leave the queue alone.

@@ -11,7 +11,8 @@
 -- RETURNS  n times: ready | scheduled | {duplicate, id of the first, its state}
 --          | {full, max_ready or max_bytes, the cap} | {moved, the routing that holds now}: nothing
 --          of this item was written
--- COST     O(n log scheduled), n <= 1000, and a look at 500 records under max_bytes
+-- COST     O(n log scheduled), n <= 1000; the records of duplicates are read, and under max_bytes
+--          500 more, to which Redis 7.0 walks through the empty buckets of a hash that is resized
 -- WHY      a repeated push finds its own id and changes nothing;
 --          calls carry items of many callers, so a cap refuses items, never the call
 local SAMPLES, skip = 500, #ARGV % 4

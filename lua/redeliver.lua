@@ -5,8 +5,9 @@
 -- ARGV     1 limit   messages of each kind, 1..1000
 --          2 poller  name of the caller: at most three watch one deadline; '' = watches nothing
 -- RETURNS  {promoted, reclaimed, died, ghosts, 1 if more is due, us until the next look}
--- COST     O(n log n), n <= 2 * limit; records are read up to 16 at a time, up to 2 MiB, and only
---          for messages that nobody failed before
+-- COST     O(n log n), n <= 2 * limit; of records one is read, then up to 16 at a time: as many as
+--          fit what is left of 2 MiB if each is as long as the longest so far, and only for
+--          messages that nobody failed before
 local limit, poller = whole(ARGV[1]), ARGV[2]
 demand(limit > 0 and limit <= MAX_ITEMS, 'BADARG the limit is out of bounds')
 local named = string.match(poller or ' ', '^[%w_-]*$') and #poller <= 32
@@ -100,8 +101,8 @@ local next_at = math.min(head(SCHEDULED), head(PENDING))
 local wait, more = next_at - now, next_at <= now
 local watching = not more and wait < MAX_IDLE_MS and watches(next_at)
 -- The second and third watcher come while the first one's news is on its way: they stay silent.
--- The first one, and whoever looks without a deadline, mend a bell whose token was lost.
-local news = #due + #left > 0 or not watching or is_first
+-- The first one, and whoever looks without a deadline or a name, mend a bell whose token was lost.
+local news = #due + #left > 0 or not watching or is_first or poller == ''
 if news and size.ready + #due + #back > 0 then ring_bell(size) end
 local micros_left = more and 0 or watching and wait * 1000 - micros or MAX_IDLE_MS * 1000
 return { #due, #back, died, ghosts, more and 1 or 0, micros_left }

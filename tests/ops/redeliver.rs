@@ -371,6 +371,20 @@ async fn redeliver_without_a_name_is_told_the_time_and_watches_nothing() {
 }
 
 #[tokio::test]
+async fn redeliver_without_a_name_makes_a_lost_token_anew() {
+    let fixture = Fixture::new().await;
+    let id = schedule(&fixture, 1, HOUR).await[0];
+    fixture.push("waits").await;
+    let bell = |poller: &str| {
+        fixture.silence();
+        (redeliver(&fixture, "10", poller), fixture.len("bell")).1
+    };
+    let bells = undisturbed(&fixture, id, |_| ["", "p1", "p1", ""].map(bell));
+    assert_eq!(bells, [1, 1, 0, 1], "who watches has rung before");
+    fixture.assert_law().await;
+}
+
+#[tokio::test]
 async fn redeliver_rings_no_alarm() {
     let fixture = Fixture::new().await;
     let id = schedule(&fixture, 1, HOUR).await[0];

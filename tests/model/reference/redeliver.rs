@@ -39,7 +39,7 @@ impl Model {
         let next = self.head("scheduled").into_iter().chain(self.head("pending")).min();
         let more = next.is_some_and(|at| at <= now);
         let near = next.filter(|at| *at > now && at - now < MAX_IDLE_MS);
-        let unwatched = near.is_some_and(|at| !self.is_watched(at)) && !argv[1].is_empty();
+        let unwatched = near.is_some_and(|at| !self.is_watched(at)) || argv[1].is_empty();
         let watched = near.filter(|at| self.watches(*at, &argv[1]));
         // The second and third watcher look in vain: the first one has rung the bell.
         let looks = !due.is_empty() || !overdue.is_empty() || watched.is_none() || unwatched;
