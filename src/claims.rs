@@ -31,6 +31,8 @@ const NO_FAILOVER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Claimed<T: Payload> {
     pub(crate) left: Left,
+    /// When the call that brought it was sent, which an earlier try of it was not.
+    pub(crate) sent: Instant,
     partition: Arc<Partition>,
     deliveries: Vec<Delivery<T>>,
     /// What is not wanted is left to the end of its lease.
@@ -138,13 +140,12 @@ pub(crate) async fn gather<T: Payload>(
 }
 
 async fn claim_now<T: Payload>(partition: &Arc<Partition>, claim: Claim) -> Result<Claimed<T>> {
-    let sent = Instant::now();
-    let claimed = partition.store.run(&claim).await?.reply;
+    let (claimed, sent) = partition.store.run_timed(&claim).await?;
     let doubtful = is_doubtful(sent.elapsed(), partition.store.route().may_change());
     let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
     let deliver = |message| Delivery::new(partition, message, claimed_ms);
     let deliveries = claimed.messages.into_iter().map(deliver).collect();
-    Ok(Claimed { left: claimed.left, partition: Arc::clone(partition), deliveries, doubtful })
+    Ok(Claimed { left: claimed.left, sent, partition: Arc::clone(partition), deliveries, doubtful })
 }
 
 fn is_doubtful(took: Duration, may_change: bool) -> bool {

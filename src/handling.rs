@@ -53,21 +53,25 @@ pub(crate) struct Handling<H> {
 }
 
 impl<H> Handling<H> {
-    pub(crate) async fn run<T: Payload>(&self, delivery: Delivery<T>, sent: Instant)
+    /// Takes a delivery into care whose claim was sent then.
+    pub(crate) fn care<T: Payload>(&self, delivery: &Delivery<T>, sent: Instant) -> Care {
+        let leases = &self.leases[delivery.partition() as usize];
+        Care::new(leases, delivery.receipt(), sent, self.lease)
+    }
+
+    pub(crate) async fn run<T: Payload>(&self, delivery: Delivery<T>, care: Care)
     where
         H: Handler<T>,
     {
         let span = delivery.span();
-        self.handle(&delivery, sent, &span).instrument(span.clone()).await;
+        self.handle(&delivery, &care, &span).instrument(span.clone()).await;
     }
 
-    async fn handle<T: Payload>(&self, delivery: &Delivery<T>, sent: Instant, span: &Span)
+    async fn handle<T: Payload>(&self, delivery: &Delivery<T>, care: &Care, span: &Span)
     where
         H: Handler<T>,
     {
-        let leases = &self.leases[delivery.partition() as usize];
-        let lost = leases.hold(delivery.receipt(), sent, self.lease);
-        let care = Care::new(leases, delivery.receipt());
+        let lost = care.begin();
         let handled = caught(async {
             match delivery.payload() {
                 Ok(payload) => self.handler.handle(payload, Context::of(delivery, lost)).await,
@@ -82,13 +86,13 @@ impl<H> Handling<H> {
         let outcome = tokio::select! {
             biased;
             outcome = handled => outcome,
-            () = sleep(self.cap.saturating_sub(sent.elapsed())) => {
+            () = sleep(self.cap) => {
                 Outcome::retry(format!("the handler ran for more than {:?}", self.cap))
             }
             () = self.stop.cancelled() => Outcome::release_after(Duration::ZERO),
         };
         delivery.meter().handled(&timer);
-        drop(care);
+        care.settle();
         spans::answered(span, &outcome);
         settle(delivery, &outcome).await;
     }

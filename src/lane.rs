@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::MAX_BATCH;
@@ -141,7 +141,7 @@ impl<T: Payload, H: Handler<T>> Lane<T, H> {
     }
 
     async fn claim(&mut self, room: Vec<OwnedSemaphorePermit>, stop: &CancellationToken) -> Then {
-        let (sent, lease) = (Instant::now(), self.claiming.handling.lease);
+        let lease = self.claiming.handling.lease;
         let limit = u32::try_from(room.len()).unwrap_or(u32::MAX);
         let mut room = Some(room);
         let partition = Arc::clone(&self.partition);
@@ -159,7 +159,7 @@ impl<T: Payload, H: Handler<T>> Lane<T, H> {
                 }
             }
         };
-        self.take(claimed, room, sent)
+        self.take(claimed, room)
     }
 
     /// Starts a handler for each delivery that there is room for, and says what comes next.
@@ -167,7 +167,6 @@ impl<T: Payload, H: Handler<T>> Lane<T, H> {
         &mut self,
         claimed: Result<Claimed<T>>,
         room: Option<Vec<OwnedSemaphorePermit>>,
-        sent: Instant,
     ) -> Then {
         let claimed = match claimed {
             Ok(claimed) => claimed,
@@ -179,12 +178,13 @@ impl<T: Payload, H: Handler<T>> Lane<T, H> {
         self.failures = 0;
         let mut room = room.unwrap_or_default();
         self.claiming.fill(&mut room, claimed.len());
-        let left = claimed.left;
+        let (left, sent) = (claimed.left, claimed.sent);
         let mut tasks = self.claiming.tasks();
         for delivery in claimed.take(room.len()) {
             let (handling, slot) = (Arc::clone(&self.claiming.handling), room.pop());
+            let care = handling.care(&delivery, sent);
             tasks.spawn(async move {
-                handling.run(delivery, sent).await;
+                handling.run(delivery, care).await;
                 drop(slot);
             });
         }

@@ -28,6 +28,16 @@ struct Held {
     since: Instant,
     until: Instant,
     lost: CancellationToken,
+    /// Its handler has answered: nobody is left to be told.
+    settling: bool,
+}
+
+impl Held {
+    fn tell_lost(&self) {
+        if !self.settling {
+            self.lost.cancel();
+        }
+    }
 }
 
 impl Leases {
@@ -37,21 +47,25 @@ impl Leases {
 
     /// Takes a delivery into care from the moment its claim was sent. An earlier delivery of the same
     /// message that is still in hand has lost its lease.
-    pub(crate) fn hold(
-        &self,
-        receipt: Receipt,
-        since: Instant,
-        lease: Duration,
-    ) -> CancellationToken {
+    fn hold(&self, receipt: Receipt, since: Instant, lease: Duration) -> CancellationToken {
         let lost = CancellationToken::new();
-        let held = Held { receipt, since, until: since + lease, lost: lost.clone() };
+        let until = since + lease;
+        let held = Held { receipt, since, until, lost: lost.clone(), settling: false };
         if let Some(earlier) = self.held().insert(receipt.id, held) {
-            earlier.lost.cancel();
+            earlier.tell_lost();
         }
         lost
     }
 
-    /// Lets go of a delivery that is about to be settled; a later holder of the message stays.
+    /// Changes a delivery that is still in hand.
+    fn change(&self, receipt: Receipt, change: impl FnOnce(&mut Held)) {
+        let mut held = self.held();
+        if let Some(mine) = held.get_mut(&receipt.id).filter(|held| held.receipt == receipt) {
+            change(mine);
+        }
+    }
+
+    /// Lets go of a delivery; a later holder of the message stays.
     fn let_go(&self, receipt: Receipt) {
         let mut held = self.held();
         if held.get(&receipt.id).is_some_and(|held| held.receipt == receipt) {
@@ -63,9 +77,7 @@ impl Leases {
     fn due(&self, cap: Duration) -> Vec<Receipt> {
         let now = Instant::now();
         let held = self.held();
-        for held in held.values().filter(|held| held.until <= now) {
-            held.lost.cancel();
-        }
+        held.values().filter(|held| held.until <= now).for_each(Held::tell_lost);
         let within = held.values().filter(|held| now.duration_since(held.since) < cap);
         within.map(|held| held.receipt).collect()
     }
@@ -78,24 +90,44 @@ impl Leases {
         match outcome {
             Extended::Extended => mine.until = until,
             Extended::Lost => {
-                mine.lost.cancel();
+                mine.tell_lost();
                 held.remove(&receipt.id);
             }
         }
     }
 }
 
-/// Care for one delivery: it ends before the delivery is settled, and when its task panics, so that
-/// nobody extends the lease of a message that nobody handles.
+/// Care for one delivery, from its claim until it is settled, or its task is gone: so a handler that
+/// blocks its runtime takes no lease from those who wait there for their turn, or for their answer.
 #[derive(Debug)]
 pub(crate) struct Care {
     leases: Arc<Leases>,
     receipt: Receipt,
+    lost: CancellationToken,
 }
 
 impl Care {
-    pub(crate) fn new(leases: &Arc<Leases>, receipt: Receipt) -> Self {
-        Self { leases: Arc::clone(leases), receipt }
+    /// From the moment its claim was sent.
+    pub(crate) fn new(
+        leases: &Arc<Leases>,
+        receipt: Receipt,
+        sent: Instant,
+        lease: Duration,
+    ) -> Self {
+        let lost = leases.hold(receipt, sent, lease);
+        Self { leases: Arc::clone(leases), receipt, lost }
+    }
+
+    /// Its handler begins, and has all of its time; what it gets ends when the lease is lost.
+    pub(crate) fn begin(&self) -> CancellationToken {
+        self.leases.change(self.receipt, |held| held.since = Instant::now());
+        self.lost.clone()
+    }
+
+    /// Its handler has answered. The lease is extended until that is done, and what becomes of it is
+    /// no news to the handler any more.
+    pub(crate) fn settle(&self) {
+        self.leases.change(self.receipt, |held| held.settling = true);
     }
 }
 
@@ -180,13 +212,33 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_is_settled_is_neither_extended_nor_told() {
+    fn a_delivery_is_extended_until_it_is_settled_and_its_handler_told_nothing_more() {
         let leases = Arc::new(Leases::default());
         let mine = receipt(1);
-        let token = leases.hold(mine, Instant::now(), SECOND);
-        drop(Care::new(&leases, mine));
+        let care = Care::new(&leases, mine, Instant::now(), Duration::ZERO);
+        let token = care.begin();
+        care.settle();
+        assert_eq!(leases.due(SECOND), [mine]);
+        leases.hold(Receipt { attempt: 2, ..mine }, Instant::now(), SECOND);
+        assert!(!token.is_cancelled(), "somebody else has it by our own answer");
+        leases.let_go(Receipt { attempt: 2, ..mine });
+        let care = Care::new(&leases, mine, Instant::now(), SECOND);
+        care.settle();
         leases.note(mine, Extended::Lost, Instant::now());
-        assert!(leases.due(SECOND).is_empty() && !token.is_cancelled());
+        assert!(leases.due(SECOND).is_empty() && !care.begin().is_cancelled());
+        let care = Care::new(&leases, mine, Instant::now(), SECOND);
+        drop(care);
+        assert!(leases.due(SECOND).is_empty());
+    }
+
+    #[test]
+    fn the_cap_counts_from_the_beginning_of_the_handler() {
+        let leases = Arc::new(Leases::default());
+        let claimed = Instant::now().checked_sub(2 * SECOND).unwrap();
+        let care = Care::new(&leases, receipt(1), claimed, 5 * SECOND);
+        assert!(leases.due(SECOND).is_empty());
+        care.begin();
+        assert_eq!(leases.due(SECOND).len(), 1);
     }
 
     #[test]

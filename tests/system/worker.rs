@@ -8,9 +8,10 @@ use redeliver::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{Fixture, SECOND, shared};
+use crate::fixture::{Fixture, SECOND, TestServer, shared};
 
 async fn fixture() -> Fixture {
     Fixture::on(shared(), Policy::default().max_attempts(3).backoff(Backoff::None)).await
@@ -43,7 +44,7 @@ async fn until(fixture: &Fixture, what: impl Fn(&Counts) -> bool) -> Counts {
         if what(&counts) {
             return counts;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -156,18 +157,40 @@ async fn worker_never_runs_more_handlers_than_it_has_room_for() {
     running.stop().await;
 }
 
-/// The test's runtime has one thread, and the handler blocks it for longer than a lease, which is
-/// long enough for the extender to be late on a busy machine.
+/// The test's runtime has one thread, and each handler blocks it for longer than a lease, which is
+/// long enough for the extender to be late on a busy machine. The second message waits for the first
+/// one's handler, and the first one's ack for the second one's.
 #[tokio::test]
-async fn a_lease_outlives_a_handler_that_blocks_the_runtime() {
+async fn leases_outlive_handlers_that_block_the_runtime() {
     let fixture = fixture().await;
     fixture.push("x").await;
+    fixture.push("y").await;
     let worker = worker(&fixture, |_: Raw, _: Context| async {
         std::thread::sleep(7 * SECOND);
     });
     let running = Running::start(worker.lease(5 * SECOND));
     let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
-    assert_eq!((counts.acked, counts.reclaimed), (1, 0));
+    assert_eq!((counts.acked, counts.reclaimed), (2, 0));
+    running.stop().await;
+}
+
+/// The server refuses its claim for longer than a lease and than the handler may run, and then grants it.
+#[tokio::test]
+async fn a_handler_has_all_of_its_time_and_its_lease_after_a_claim_that_was_repeated() {
+    let server = TestServer::start(&[]);
+    let fixture = Fixture::on(&server, Policy::default().max_attempts(1)).await;
+    fixture.push("x").await;
+    fixture.redis::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
+    let worker = worker(&fixture, |_: Raw, context: Context| async move {
+        let lost = timeout(SECOND * 3 / 2, context.lost()).await;
+        assert!(lost.is_err(), "told of a lease that has just begun");
+    });
+    let running = Running::start(worker.max_runtime(4 * SECOND).lease(3 * SECOND));
+    sleep(5 * SECOND).await;
+    fixture.redis::<()>(&["REPLICAOF", "NO", "ONE"]);
+    let counts = until(&fixture, |counts| counts.outstanding() == 0).await;
+    let dead = fixture.queue.dead().peek(0, 1).await.unwrap().messages;
+    assert_eq!((counts.acked, counts.dead), (1, 0), "{dead:?}");
     running.stop().await;
 }
 
@@ -196,7 +219,7 @@ async fn a_handler_is_told_when_its_message_is_cancelled_under_it() {
             started.send("told").unwrap();
         }
     });
-    let running = Running::start(worker.lease(SECOND));
+    let running = Running::start(worker.lease(10 * SECOND));
     assert_eq!(handlers.recv().await, Some("started"));
     assert_eq!(fixture.queue.cancel(&[id]).await.unwrap(), [Cancelled::Done]);
     assert_eq!(handlers.recv().await, Some("told"));
