@@ -53,8 +53,11 @@ impl<'a> DeadLetters<'a> {
     }
 
     /// Brings back the oldest, at most `limit` (1 to 1,000), that died up to `before_ms` by the
-    /// server's clock, from one partition after the other. With [`Counts::now_ms`](crate::Counts) from before the first call, a loop of
-    /// calls ends even while redriven messages die again.
+    /// server's clock, from one partition after the other. With [`Counts::now_ms`](crate::Counts) from
+    /// before the first call, a loop of calls ends even while redriven messages die again.
+    ///
+    /// Where the answer is lost the call fails with [`Error::Ambiguous`](crate::Error) and is not repeated:
+    /// that could bring back as many again.
     pub async fn redrive_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
         self.oldest(limit, before_ms, async |store, limit, before_ms| {
             let call = Redrive { limit, before_ms, ids: &[] };
@@ -73,7 +76,8 @@ impl<'a> DeadLetters<'a> {
         .await
     }
 
-    /// Removes the oldest, at most `limit` (1 to 1,000), that died up to `before_ms`.
+    /// Removes the oldest, at most `limit` (1 to 1,000), that died up to `before_ms`. Where the answer is
+    /// lost it fails with [`Error::Ambiguous`](crate::Error), as [`redrive_oldest`](Self::redrive_oldest) does.
     pub async fn purge_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
         self.oldest(limit, before_ms, async |store, limit, before_ms| {
             let call = Purge { limit, before_ms, ids: &[] };

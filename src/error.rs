@@ -94,7 +94,10 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later without any change: repeat it, with backoff.
     ///
-    /// Repeating is harmless for every call, since messages carry ids and deliveries receipts.
+    /// Repeating is harmless for every call, since messages carry ids and deliveries receipts; only
+    /// [`purge_oldest`](crate::DeadLetters::purge_oldest) and
+    /// [`redrive_oldest`](crate::DeadLetters::redrive_oldest) may take as many again after
+    /// [`Ambiguous`](Self::Ambiguous).
     ///
     /// ```
     /// assert!(redeliver::Error::Full.is_transient());

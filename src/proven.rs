@@ -55,7 +55,7 @@ impl Batched for ProvenPush {
     }
 
     async fn run(&self, store: &Store, given_up: Instant) -> Result<Ran<Vec<Proven>>> {
-        let ran = store.repeat(&SCRIPT, given_up, || self.attempt(store)).await?;
+        let ran = store.repeat((&SCRIPT, true), given_up, || self.attempt(store)).await?;
         let Ran { reply: (placed, confirmed), repeated } = ran;
         let mut outcomes = Vec::new();
         for (call, placed) in self.calls.iter().zip(placed) {

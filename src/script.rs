@@ -74,6 +74,11 @@ pub(crate) trait Call: Send + Sync {
     fn write(&self, args: &mut Args<'_>);
     fn read(&self, reply: Reply) -> Result<Self::Reply>;
 
+    /// Whether a call that may have been executed does nothing more when it is executed again.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     /// Counts what happened; a repeated call may have been executed before.
     fn count(&self, _reply: &Self::Reply, _repeated: bool, _meter: &Meter) {}
 }

@@ -59,19 +59,38 @@ impl Store {
         call: &C,
         given_up: Instant,
     ) -> Result<Ran<C::Reply>> {
-        let script = call.script();
-        let command = self.command(call);
-        let ran = self.repeat(script, given_up, || self.route.call(script, &command)).await?;
-        let Ran { reply: value, repeated } = ran;
-        let reply = call.read(Reply::new(script.name, value))?;
-        call.count(&reply, repeated, &self.meter);
+        let Ran { reply: (reply, _), repeated } = self.try_until(call, given_up).await?;
         Ok(Ran { reply, repeated })
     }
 
-    /// Tries at least once, and again until the given moment, as long as trying may help.
+    /// Says also when the try that was answered was sent.
+    pub(crate) async fn run_timed<C: Call>(&self, call: &C) -> Result<(C::Reply, Instant)> {
+        Ok(self.try_until(call, Instant::now() + CALL_PATIENCE).await?.reply)
+    }
+
+    async fn try_until<C: Call>(
+        &self,
+        call: &C,
+        given_up: Instant,
+    ) -> Result<Ran<(C::Reply, Instant)>> {
+        let script = call.script();
+        let command = self.command(call);
+        let attempt = async || {
+            let sent = Instant::now();
+            Ok((self.route.call(script, &command).await?, sent))
+        };
+        let ran = self.repeat((script, call.is_repeatable()), given_up, attempt).await?;
+        let Ran { reply: (value, sent), repeated } = ran;
+        let reply = call.read(Reply::new(script.name, value))?;
+        call.count(&reply, repeated, &self.meter);
+        Ok(Ran { reply: (reply, sent), repeated })
+    }
+
+    /// Tries at least once, and again until the given moment, as long as trying may help; what may
+    /// have been executed only if that is harmless.
     pub(crate) async fn repeat<T, F>(
         &self,
-        script: &Script,
+        (script, is_repeatable): (&Script, bool),
         given_up: Instant,
         attempt: impl Fn() -> F,
     ) -> Result<Ran<T>>
@@ -87,7 +106,11 @@ impl Store {
                     metrics::called(script.name, &timer);
                     return Ok(Ran { reply, repeated });
                 }
-                Err(fault) if !fault.is_passing() || Instant::now() >= given_up => {
+                Err(fault)
+                    if !fault.is_passing()
+                        || fault.is_ambiguous() && !is_repeatable
+                        || Instant::now() >= given_up =>
+                {
                     metrics::fault(script.name, "failed");
                     return Err(if repeated { fault.after_ambiguity() } else { fault }.into());
                 }

@@ -38,6 +38,11 @@ impl Call for Purge<'_> {
         }
     }
 
+    /// Without ids it would take as many again.
+    fn is_repeatable(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [purged, left] = reply.fixed()?;
         Ok(Purged { purged: purged.number()?, left: left.number()? })

@@ -38,6 +38,11 @@ impl Call for Redrive<'_> {
         }
     }
 
+    /// Without ids it would take as many again.
+    fn is_repeatable(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
     fn read(&self, reply: Reply) -> Result<Self::Reply> {
         let [redriven, left] = reply.fixed()?;
         Ok(Redriven { redriven: redriven.number()?, left: left.number()? })

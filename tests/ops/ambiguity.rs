@@ -197,3 +197,20 @@ async fn push_is_ambiguous_when_its_answer_was_lost_and_the_repeated_call_was_re
     }
     assert!(ambiguous > 0, "the server was never full in time");
 }
+
+#[tokio::test]
+async fn no_more_than_were_asked_for_go_or_come_back_when_an_answer_was_lost() {
+    const ALWAYS: u64 = 9_000_000_000_000;
+    let scene = Scene::new().await;
+    scene.fixture.fill_dead(4).await;
+    scene.proxy.arm();
+    let purged = scene.far.dead().purge_oldest(1, ALWAYS).await;
+    assert!(matches!(purged, Err(Error::Ambiguous { .. })), "{purged:?}");
+    scene.ends_with([0, 0, 0, 3]).await;
+    // Over a new connection, whose greeting is not to be lost.
+    assert_eq!(scene.far.counts().await.unwrap().dead, 3);
+    scene.proxy.arm();
+    let redriven = scene.far.dead().redrive_oldest(1, ALWAYS).await;
+    assert!(matches!(redriven, Err(Error::Ambiguous { .. })), "{redriven:?}");
+    scene.ends_with([1, 0, 0, 2]).await;
+}

@@ -1,7 +1,7 @@
 //! What is done to many messages: step by step, with a bar, until it is done or interrupted.
 
 use anyhow::Result;
-use redeliver::{MessageId, QueueName};
+use redeliver::{Error, MessageId, Queue, QueueName, Raw, Swept};
 use serde_json::json;
 
 use crate::exit_code::Exit;
@@ -11,6 +11,10 @@ use crate::signals::Signals;
 
 /// Few enough that Ctrl-C is heard soon, enough for full calls.
 const STEP: usize = 200;
+/// What one call of the library purges at most.
+const PURGED: u32 = 1_000;
+/// A server that answers nothing so often in a row is away.
+const TRIES: u32 = 5;
 
 /// How a command on many messages is told: `purged`, `dead letter`.
 #[derive(Debug, Clone, Copy)]
@@ -80,4 +84,16 @@ pub(crate) async fn each_step(
     }
     bar.finish_and_clear();
     Ok(done)
+}
+
+/// Purges some of the oldest that died up to then, for whoever goes on until none is left: what a
+/// try removes whose answer is lost is gone all the same, and not counted.
+pub(crate) async fn purge_some(queue: &Queue<Raw>, before_ms: u64) -> redeliver::Result<Swept> {
+    let mut tries = 1;
+    loop {
+        match queue.dead().purge_oldest(PURGED, before_ms).await {
+            Err(Error::Ambiguous { .. }) if tries < TRIES => tries += 1,
+            done => return done,
+        }
+    }
 }

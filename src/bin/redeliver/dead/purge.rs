@@ -6,7 +6,7 @@ use redeliver::{MessageId, Queue, QueueName, Raw, State};
 use serde_json::json;
 
 use crate::args::Global;
-use crate::bulk::{Done, Words, each_step, tell_dry};
+use crate::bulk::{Done, Words, each_step, purge_some, tell_dry};
 use crate::exit_code::{Exit, fail};
 use crate::filter::FilterArgs;
 use crate::output::{many, progress};
@@ -20,8 +20,6 @@ Examples:
   redeliver dead purge emails --error 'no such user' --older-than 7d --dry-run
   redeliver dead purge emails --all";
 
-/// What one call of the library removes at most.
-const STEP: u32 = 1_000;
 const WORDS: Words = Words { done: "purged", noun: "dead letter" };
 
 /// Which dead letters go.
@@ -82,7 +80,7 @@ async fn all(queue: &Queue<Raw>, signals: &mut Signals) -> Result<Done> {
     let bar = progress("purged");
     let mut done = Done::default();
     loop {
-        let swept = queue.dead().purge_oldest(STEP, before_ms).await?;
+        let swept = purge_some(queue, before_ms).await?;
         done.count += swept.done;
         done.left = swept.left;
         bar.set_length(done.count + done.left);

@@ -9,8 +9,8 @@ use redeliver::{MessageId, PARTITION_STRIDE, Queue, Raw, State};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-/// What one call of the library removes at most.
-const STEP: u32 = 1_000;
+use crate::bulk::purge_some;
+
 /// Dead letters that are read at a time to see whether they belong to a group.
 const PAGE: u32 = 200;
 /// Each of them keeps the server busy for part of the time.
@@ -165,7 +165,7 @@ impl Purge {
 
     async fn purge_all(&self, before_ms: u64) -> redeliver::Result<()> {
         loop {
-            let swept = self.queue.dead().purge_oldest(STEP, before_ms).await?;
+            let swept = purge_some(&self.queue, before_ms).await?;
             self.note(swept.done, swept.done);
             if swept.done == 0 {
                 return Ok(());
