@@ -93,6 +93,7 @@ pub(crate) struct Driver<B: Batched> {
     store: Store,
     inbox: Mutex<Option<mpsc::Sender<Entry<B>>>>,
     room: Arc<Semaphore>,
+    turn: Turn,
 }
 
 impl<B: Batched> std::fmt::Debug for Driver<B> {
@@ -104,7 +105,7 @@ impl<B: Batched> std::fmt::Debug for Driver<B> {
 impl<B: Batched> Driver<B> {
     pub(crate) fn new(store: Store) -> Self {
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB as usize));
-        Self { store, inbox: Mutex::default(), room }
+        Self { store, inbox: Mutex::default(), room, turn: Turn::default() }
     }
 
     /// KiB whose outcome nobody knows yet.
@@ -125,6 +126,7 @@ impl<B: Batched> Driver<B> {
 
     /// Sends many items without waiting for others.
     pub(crate) async fn run(&self, items: Vec<B::Item>) -> Result<Ran<Vec<B::Outcome>>> {
+        let _turn = turn::<B>(&self.turn).await;
         B::collect(items).run(&self.store, Instant::now() + CALL_PATIENCE).await
     }
 
@@ -136,25 +138,32 @@ impl<B: Batched> Driver<B> {
             Some(sender) if !sender.is_closed() => sender.clone(),
             _ => {
                 let (sender, receiver) = mpsc::channel(MAX_WAITING);
-                tokio::spawn(drive::<B>(self.store.clone(), receiver));
+                tokio::spawn(drive::<B>(self.store.clone(), receiver, Arc::clone(&self.turn)));
                 inbox.insert(sender).clone()
             }
         }
     }
 }
 
+/// Held by each call of a verb that has one on its way at a time.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+async fn turn<B: Batched>(turn: &Turn) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    if B::CALLS == 1 { Some(turn.lock().await) } else { None }
+}
+
 fn stopped() -> Error {
     Error::Ambiguous { reason: "the runtime that carried the call has ended".into() }
 }
 
-async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>) {
+async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>, turn: Turn) {
     let mut calls = JoinSet::new();
     while let Some(first) = inbox.recv().await {
         while calls.try_join_next().is_some() {}
         if calls.len() >= B::CALLS {
             calls.join_next().await;
         }
-        calls.spawn(send(store.clone(), fill(first, &mut inbox)));
+        calls.spawn(send(store.clone(), fill(first, &mut inbox), Arc::clone(&turn)));
     }
     calls.join_all().await;
 }
@@ -170,7 +179,8 @@ fn fill<B: Batched>(first: Entry<B>, inbox: &mut mpsc::Receiver<Entry<B>>) -> Ve
     batch
 }
 
-async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>) {
+async fn send<B: Batched>(store: Store, batch: Vec<Entry<B>>, queued: Turn) {
+    let _turn = turn::<B>(&queued).await;
     // The one that came last: nobody's call is repeated for less than its time.
     let given_up = batch.iter().map(|entry| entry.given_up).max().unwrap_or_else(Instant::now);
     let (items, answers): (Vec<_>, Vec<_>) =

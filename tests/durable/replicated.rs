@@ -114,6 +114,21 @@ async fn whoever_waits_for_a_replica_keeps_nobody_else_waiting() {
     assert!(matches!(waiting.await.unwrap().unwrap(), Pushed::Ready(_)));
 }
 
+/// Each waits for its replicas as long as a link waits for an answer, so any two would take too long
+/// together.
+#[tokio::test]
+async fn batches_that_wait_in_vain_wait_one_after_the_other() {
+    let fixture = Fixture::new().await;
+    let policy = replicated(1).proof_timeout(2 * SECOND);
+    let queue = fixture.queue.clone().with_policy(policy).unwrap();
+    let batch = || queue.push_all([Raw::from("x"), Raw::from("y")]);
+    let (a, b, c) = tokio::join!(batch(), batch(), batch());
+    for pushed in [a, b, c].map(Result::unwrap).concat() {
+        assert!(matches!(pushed, Pushed::Unproven { confirmed: 0, .. }), "{pushed:?}");
+    }
+    assert_eq!(fixture.counts().await.pushed, 6);
+}
+
 #[tokio::test]
 async fn a_server_without_replicas_proves_nothing() {
     let fixture = Fixture::new().await;
