@@ -366,7 +366,9 @@ impl Redrive {
                 None => self.task.good += 1,
                 Some(message) if message.state != State::Dead => waiting.push(*id),
                 Some(message) if message.at_ms > Some(self.task.before_ms) => self.task.failed += 1,
-                // It was never redriven: somebody else had its place in the call.
+                // It was never redriven: somebody else had its place in the call, or the call was never
+                // made. Of a canary another one flies for it.
+                Some(_) if self.task.state == RedriveState::Canary => self.task.canary_left += 1,
                 Some(_) => {}
             }
         }

@@ -18,8 +18,8 @@ use crate::scripts::scripts;
 use crate::store::{Store, only};
 
 /// The registry may be on another server than the queue, and that one may be down: nobody waits for
-/// it any longer.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// it any longer, nor for what is only looked up on the way.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 /// Scripts with flags (`#!lua`) came with Redis 7.0; every Valkey has them.
 const OLDEST_MAJOR: u32 = 7;
 

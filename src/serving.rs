@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::news::SERVE_EVERY;
 use crate::shared::Shared;
 
 /// Runs one task for each served partition until told to stop, and waits for all of them. A partition
-/// that is drained loses its task, and a new one gets one within 5 s.
+/// that is drained loses its task, and a new one gets one within 5 s, as does one whose task panicked.
 pub(crate) async fn serve<F>(
     shared: &Shared,
     stop: CancellationToken,
@@ -20,25 +20,29 @@ pub(crate) async fn serve<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
-    let mut running: BTreeMap<u32, CancellationToken> = BTreeMap::new();
+    let mut running: BTreeMap<u32, (Id, CancellationToken)> = BTreeMap::new();
     let mut news = shared.news.changed.subscribe();
     // Nothing need be looked up to begin with what is known.
     let mut served: Vec<u32> = (0..shared.news.known().routing.count).collect();
     let mut wait = Duration::ZERO;
     loop {
+        while let Some(ended) = tasks.try_join_next_with_id() {
+            if let Err(panicked) = ended {
+                tracing::error!(queue = %shared.name, %panicked, "an agent begins anew");
+                running.retain(|_, (id, _)| *id != panicked.id());
+            }
+        }
         for number in &served {
             running.entry(*number).or_insert_with(|| {
                 let token = stop.child_token();
-                tasks.spawn(start(*number, token.clone()));
-                token
+                (tasks.spawn(start(*number, token.clone())).id(), token)
             });
         }
         let drained: Vec<u32> =
             running.keys().filter(|number| !served.contains(number)).copied().collect();
-        for token in drained.iter().filter_map(|number| running.remove(number)) {
+        for (_, token) in drained.iter().filter_map(|number| running.remove(number)) {
             token.cancel();
         }
-        while tasks.try_join_next().is_some() {}
         tokio::select! {
             biased;
             () = stop.cancelled() => break,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::Result;
 use crate::fault::{Fault, pause};
@@ -14,7 +14,7 @@ use crate::op::fence::{Fence, Told};
 use crate::partition::Partition;
 use crate::policy::Policy;
 use crate::routing::{MAX_PARTITIONS, Routing};
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 use crate::store::{CALL_PATIENCE, Store};
 use crate::together::together;
 
@@ -135,7 +135,8 @@ impl Shared {
     async fn fresh_within(&self, age: Duration) {
         let mut looked = self.news.looked.lock().await;
         if looked.at.is_none_or(|at| at.elapsed() >= age) {
-            Box::pin(self.look()).await.ok();
+            // Others wait for it meanwhile, most of them for partitions that do answer.
+            timeout(PATIENCE, Box::pin(self.look())).await.ok();
             looked.at = Some(Instant::now());
         }
     }

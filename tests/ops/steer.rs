@@ -323,6 +323,32 @@ async fn redrivers_adopt_an_orphan_and_one_of_them_ends_it() {
     fixture.assert_law().await;
 }
 
+/// Its driver died after it had written down whom it watches, and before it brought them back.
+#[tokio::test]
+async fn a_canary_that_never_flew_flies_when_the_task_is_taken_over() {
+    let fixture = Fixture::new().await;
+    let ids = fixture.fill_dead(5).await;
+    let plan = RedrivePlan { canary: 2, ..all() };
+    drop(fixture.queue.dead().start_redrive(plan).await.unwrap());
+    fixture.orphan_redrive().await;
+    let meta = fixture.key("meta");
+    let text: String = fixture.redis(&["HGET", &meta, "redrive_task"]);
+    let watched = format!("\"watch\":[\"{}\",\"{}\"]", ids[0], ids[1]);
+    let written = text.replace("\"watch\":[]", &watched);
+    let written = written.replace("\"canary_left\":2", "\"canary_left\":0");
+    fixture.redis::<()>(&["HSET", &meta, "redrive_task", &written]);
+    let driver = Redriver::new(fixture.queue.clone()).run(std::future::pending::<()>());
+    let driver = tokio::spawn(driver);
+    while fixture.counts().await.redriven < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(fixture.states().await, [2, 0, 0, 3]);
+    driver.abort();
+    let task = fixture.queue.dead().redrive_task().await.unwrap().unwrap();
+    assert_eq!((task.state, task.good, task.failed), (RedriveState::Canary, 0, 0), "{text}");
+    fixture.assert_law().await;
+}
+
 #[tokio::test]
 async fn a_plan_out_of_bounds_is_refused_before_anything_is_sent() {
     let fixture = Fixture::new().await;

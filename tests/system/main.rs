@@ -19,6 +19,7 @@ mod faults;
 mod fixture;
 mod history;
 mod memory;
+mod poller;
 #[cfg(feature = "cli")]
 mod process;
 mod repair;

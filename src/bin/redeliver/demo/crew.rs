@@ -34,6 +34,10 @@ pub(super) struct Crew {
     seed: u64,
 }
 
+fn started(lines: &[Line]) -> usize {
+    lines.iter().filter(|line| line.outcome == log::Outcome::Started).count()
+}
+
 impl Crew {
     pub(super) fn new(
         session: &Session,
@@ -83,19 +87,18 @@ impl Crew {
         self.dir.join(format!("worker-{number}.ndjson"))
     }
 
-    /// Waits until a worker has begun, so that it gets its share.
-    pub(super) async fn first_delivery(&self, number: usize) -> Result<()> {
-        self.seen(number, |lines| !lines.is_empty()).await?;
+    /// Waits until a worker has begun so many, so that it gets its share.
+    pub(super) async fn begun(&self, number: usize, deliveries: u64) -> Result<()> {
+        let deliveries = usize::try_from(deliveries)?;
+        self.seen(number, |lines| started(lines) >= deliveries).await?;
         Ok(())
     }
 
     /// Waits until all handlers of a worker hang, and says how many there are.
     pub(super) async fn hung(&self, number: usize) -> Result<usize> {
         let begun = usize::try_from(STALL_AFTER)? + CONCURRENCY;
-        let all_hang = |lines: &[Line]| {
-            let started = lines.iter().filter(|line| line.outcome == log::Outcome::Started);
-            started.count() >= begun && log::open_attempts(lines) == CONCURRENCY
-        };
+        let all_hang =
+            |lines: &[Line]| started(lines) >= begun && log::open_attempts(lines) == CONCURRENCY;
         let lines = self.seen(number, all_hang).await?;
         Ok(log::open_attempts(&lines))
     }

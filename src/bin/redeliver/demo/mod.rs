@@ -109,7 +109,7 @@ async fn play(stage: &Stage, queue: &Queue<Raw>, crew: &mut Crew, seed: u64) -> 
     ));
 
     let doomed = crew.hire(Some(STALL_AFTER))?;
-    crew.first_delivery(doomed).await?;
+    crew.begun(doomed, STALL_AFTER).await?;
     crew.hire(None)?;
     stage.say("2. Two worker processes deliver them; some receivers are flaky, some are gone.");
     let held = crew.hung(doomed).await?;
