@@ -66,8 +66,8 @@ fn dead_redrive_refuses_what_makes_no_sense() {
 #[test]
 fn an_interrupted_redrive_is_paused_and_another_process_ends_it() {
     let site = Site::new();
-    let _server = dead(&site, 40);
-    let args = ["dead", "redrive", "q", "--all", "--rate", "10"];
+    let _server = dead(&site, 20);
+    let args = ["dead", "redrive", "q", "--all", "--rate", "2"];
     let mut first = Holder(site.command(&args).spawn().unwrap());
     wait_for("the first redriven", || site.counts("q")["redriven"].as_u64() > Some(0));
     assert_eq!(code(&site, &["--all"]), 1, "one at a time");
@@ -79,24 +79,24 @@ fn an_interrupted_redrive_is_paused_and_another_process_ends_it() {
     let mut second = Holder(site.command(&["dead", "redrive", "q", "--resume"]).spawn().unwrap());
     assert_eq!(second.exit_code(), Some(0));
     let done = redrive(&site, &["--status"]);
-    assert_eq!((&done["state"], &done["redriven"]), (&"done".into(), &40.into()));
-    assert_eq!(site.counts("q")["ready"], 40);
+    assert_eq!((&done["state"], &done["redriven"]), (&"done".into(), &20.into()));
+    assert_eq!(site.counts("q")["ready"], 20);
     site.run(&["check", "q"]).ok();
 }
 
 #[test]
 fn a_killed_redrive_is_ended_by_a_poller_with_exact_counts() {
     let site = Site::new();
-    let _server = dead(&site, 60);
-    let args = ["dead", "redrive", "q", "--all", "--rate", "20"];
+    let _server = dead(&site, 20);
+    let args = ["dead", "redrive", "q", "--all", "--rate", "2"];
     let first = Holder(site.command(&args).spawn().unwrap());
     wait_for("the first redriven", || site.counts("q")["redriven"].as_u64() > Some(0));
     first.kill();
     assert_eq!(redrive(&site, &["--status"])["state"], "running");
     let _poller = site.holder("q");
     wait_for("the end", || redrive(&site, &["--status"])["state"] == "done");
-    assert_eq!(redrive(&site, &["--status"])["redriven"], 60);
+    assert_eq!(redrive(&site, &["--status"])["redriven"], 20);
     let counts = site.counts("q");
-    assert_eq!((&counts["redriven"], &counts["ready"]), (&60.into(), &60.into()));
+    assert_eq!((&counts["redriven"], &counts["ready"]), (&20.into(), &20.into()));
     site.run(&["check", "q"]).ok();
 }

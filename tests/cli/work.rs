@@ -120,7 +120,7 @@ fn a_second_signal_stops_at_once_and_kills_the_command() {
     site.run(&["push", "q", "x"]).ok();
     let pid = site.path().join("pid");
     let command = hang(&pid);
-    let mut worker = start(&site, &["work", "q", "--exec", &command, "--lease", "1s"]);
+    let mut worker = start(&site, &["work", "q", "--exec", &command, "--lease", "1h"]);
     wait_for("the command", || pid.exists());
     worker.signal("INT");
     // The first one has to be seen before the second one counts.

@@ -1,14 +1,13 @@
 //! A Cluster of three masters and three replicas.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::bus::Bus;
-use crate::nodes::{Node, as_args, ports, until};
+use crate::nodes::{Node, as_args, door, ports, until};
 use crate::under_test;
 
 pub(crate) const MASTERS: usize = 3;
@@ -45,7 +44,7 @@ impl Cluster {
     pub(crate) fn start_with(settings: impl Fn(usize) -> String) -> Self {
         let dir = TempDir::with_prefix("rd-cluster-").unwrap().keep();
         // Taken first, and kept: a port that was free just now may be given to the next who asks.
-        let doors = [(); NODES].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let doors = [(); NODES].map(|()| door());
         let announced = doors.each_ref().map(|door| door.local_addr().unwrap().port());
         let (bus, free) = (Bus::default(), ports::<{ 2 * NODES }>());
         let (ports, buses) = free.split_at(NODES);

@@ -1,9 +1,11 @@
 //! Server processes on free ports of loopback, which end when this process does.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use redeliver::Role;
@@ -37,10 +39,21 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     begun.elapsed()
 }
 
+/// A port of its own: one that another stage was told may not be in use yet.
+pub(crate) fn door() -> TcpListener {
+    static TOLD: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        if TOLD.lock().unwrap().insert(door.local_addr().unwrap().port()) {
+            return door;
+        }
+    }
+}
+
 /// Ports that were free just now.
 pub(crate) fn ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    let doors = [(); N].map(|()| door());
+    doors.map(|door| door.local_addr().unwrap().port())
 }
 
 /// Settings, a line each, as arguments.
@@ -89,10 +102,15 @@ impl Node {
         format!("redis://{}127.0.0.1:{}", self.user, self.port)
     }
 
+    /// Of a node that may hang.
     pub(crate) fn try_ask<R: FromRedisValue>(&self, command: &[&str]) -> RedisResult<R> {
+        self.ask_within(ANSWER, command)
+    }
+
+    fn ask_within<R: FromRedisValue>(&self, time: Duration, command: &[&str]) -> RedisResult<R> {
         let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_connection_with_timeout(ANSWER)?;
-        connection.set_read_timeout(Some(ANSWER))?;
+        let mut connection = client.get_connection_with_timeout(time)?;
+        connection.set_read_timeout(Some(time))?;
         let mut built = redis::cmd(command[0]);
         built.arg(&command[1..]);
         built.query(&mut connection)
@@ -100,7 +118,7 @@ impl Node {
 
     /// Any command, as an operator would type it.
     pub(crate) fn ask<R: FromRedisValue>(&self, command: &[&str]) -> R {
-        let answer = self.try_ask(command);
+        let answer = self.ask_within(PATIENCE, command);
         answer.unwrap_or_else(|error| panic!("{command:?} at {}: {error}", self.port))
     }
 

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use crate::authority::{Authority, speaks_tls};
 use crate::calm::Calm;
 use crate::cluster::Cluster;
-use crate::nodes::{Node, ports};
+use crate::nodes::{Node, ports, until};
 use crate::sentinels::Sentinels;
 use crate::traffic::Traffic;
 
@@ -94,6 +94,11 @@ fn connections(nodes: &[Node], secure: &[u16]) -> usize {
     connections
 }
 
+/// Waits until the bell, the alarm, the extender and the poller are there, in whatever order.
+fn connected(nodes: &[Node], secure: &[u16]) {
+    block_in_place(|| until("all agents are there", || connections(nodes, secure) >= 4));
+}
+
 async fn assert_refused(url: &str, password: &Path, why: &str) {
     let access = Access::default().password_file(password);
     let told = Server::connect_with(url, &access).await.unwrap_err().to_string();
@@ -113,7 +118,7 @@ async fn a_cluster_by_tls_loses_nothing_to_a_rotation_and_a_failover() {
 
     let name = cluster.name_on(cluster.masters()[0]);
     let traffic = Traffic::start_as(&url, &secrets.access(), &name).await;
-    assert!(connections(&cluster.nodes, &secure) >= 4, "bell, alarm, extender and poller");
+    connected(&cluster.nodes, &secure);
     block_in_place(|| secrets.rotate(&cluster.nodes));
     traffic.flows_after(Calm::now()).await;
 
@@ -121,7 +126,7 @@ async fn a_cluster_by_tls_loses_nothing_to_a_rotation_and_a_failover() {
     cluster.nodes[cluster.replica_of(master)].ask::<()>(&["CLUSTER", "FAILOVER"]);
     block_in_place(|| cluster.elected(cluster.slot(&name), master));
     traffic.flows_after(Calm::now()).await;
-    assert!(connections(&cluster.nodes, &secure) >= 4);
+    connected(&cluster.nodes, &secure);
     let (seen, lost) = traffic.end().await;
     assert!(lost.is_empty() && seen.failed.is_empty(), "{lost:?} {:?}", seen.failed);
 }
@@ -138,7 +143,7 @@ async fn sentinels_by_tls_lead_to_the_master_after_a_rotation_and_a_failover() {
     assert_refused(&url, &secrets.path(), "invalid peer certificate").await;
 
     let traffic = Traffic::start_as(&url, &secrets.access(), "q").await;
-    assert!(connections(&stage.servers, &secure) >= 4, "bell, alarm, extender and poller");
+    connected(&stage.servers, &secure);
     block_in_place(|| secrets.rotate(&stage.servers));
     traffic.flows_after(Calm::now()).await;
 
@@ -146,7 +151,7 @@ async fn sentinels_by_tls_lead_to_the_master_after_a_rotation_and_a_failover() {
     stage.hand_over(0);
     block_in_place(|| stage.elected(old));
     traffic.flows_after(Calm::now()).await;
-    assert!(connections(&stage.servers, &secure) >= 4);
+    connected(&stage.servers, &secure);
     let (_, lost) = traffic.end().await;
     eprintln!("sentinels by TLS: {} lost by a failover that was ordered", lost.len());
     let again = Server::connect_with(&url, &secrets.access()).await.unwrap();
