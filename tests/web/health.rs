@@ -17,7 +17,8 @@ async fn what_is_due_and_does_not_move_is_shouted() {
     let told = site.get("/healthz").json();
     assert_eq!(told["stalled"][0]["queue"], name);
     assert!(told["stalled"][0]["why"].as_str().unwrap().contains("no poller has moved it"));
-    assert!(site.overview()["stalled"].is_string());
+    // Health is told as soon as it is seen, the overview once its tick is whole.
+    wait_for("the overview", || site.overview()["stalled"].is_string());
     let stalled = format!("redeliver_stalled{{queue=\"{name}\"}} 1");
     assert!(site.get("/metrics").body.contains(&stalled));
     // It moves: a poller elsewhere, and then somebody who takes it.
@@ -55,7 +56,7 @@ async fn a_server_that_is_away_is_told_and_found_again() {
     site.server.kill();
     wait_for("the outage", || site.get("/readyz").status == 503);
     wait_for("the alarm", || site.get("/healthz").status == 503);
-    assert!(site.get("/api/overview").json()["outage"].is_string());
+    wait_for("the overview", || site.get("/api/overview").json()["outage"].is_string());
     assert!(site.get("/metrics").body.contains("redeliver_up 0"));
     site.server.restart();
     wait_for("the server", || site.get("/readyz").status == 200);

@@ -62,6 +62,8 @@ impl Site {
         let policy = Policy::default().max_attempts(3).lease(600 * SECOND);
         let queue = Fixture::on(&server, policy).await;
         prepare(&queue).await;
+        // A push writes the queue into the list only as far as there is time.
+        queue.queue.register().await.unwrap();
         let listen = ["--listen", "127.0.0.1:0"];
         let mut child = serve(&server.url(), &[&listen, args].concat()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
