@@ -5,6 +5,7 @@
 mod bulk;
 mod commands;
 mod config;
+mod damaged;
 mod demo;
 mod embedded;
 mod fixture;

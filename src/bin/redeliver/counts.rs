@@ -1,13 +1,14 @@
 //! `counts`: how much a queue holds, and what ever happened to it.
 
 use anyhow::Result;
-use redeliver::{Counts, QueueName};
+use redeliver::{Counts, Error, QueueName};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::args::{CountsArgs, Global};
 use crate::exit_code::Exit;
-use crate::output::{Row, relative, rfc3339, table};
+use crate::message::visible;
+use crate::output::{Row, note, relative, rfc3339, table};
 use crate::server::Session;
 use crate::watch;
 
@@ -122,21 +123,55 @@ pub(crate) async fn run(global: &Global, args: &CountsArgs) -> Result<Exit> {
     watch::repeat(args.watch.every, session.out, async || look(&session, args).await).await
 }
 
-async fn look(session: &Session, args: &CountsArgs) -> Result<()> {
+async fn look(session: &Session, args: &CountsArgs) -> Result<Exit> {
     if let Some(queue) = args.queue.clone() {
         let counts = session.queue(&queue)?.counts().await?;
         let counted = Counted { queue, counts };
-        return Ok(session.out.one(&counted, || in_full(&counted.counts))?);
+        session.out.one(&counted, || in_full(&counted.counts))?;
+        return Ok(Exit::Ok);
     }
-    Ok(session.out.list(&all(session).await?)?)
+    let all = all(session).await?;
+    session.out.list(&all.counted)?;
+    Ok(all.tell_unreadable())
 }
 
-/// The counts of all queues, by name.
-pub(crate) async fn all(session: &Session) -> Result<Vec<Counted>> {
-    let mut all = Vec::new();
+/// Whether the server is at fault, and not the one queue that was asked for.
+pub(crate) fn is_outage(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { .. } | Error::Ambiguous { .. } | Error::Denied { .. })
+}
+
+/// All queues, by name.
+#[derive(Debug, Default)]
+pub(crate) struct All {
+    pub(crate) counted: Vec<Counted>,
+    /// Those that are damaged or of a later version, and what is wrong with them.
+    unreadable: Vec<(QueueName, Error)>,
+}
+
+impl All {
+    /// One queue that was named: a fault of it ends the command.
+    pub(crate) fn one(counted: Counted) -> Self {
+        Self { counted: vec![counted], unreadable: Vec::new() }
+    }
+
+    /// Tells of each queue that has no row, and how the program ends because of them.
+    pub(crate) fn tell_unreadable(&self) -> Exit {
+        for (queue, error) in &self.unreadable {
+            note(&visible(&format!("{queue}: cannot be read: {error}")));
+        }
+        if self.unreadable.is_empty() { Exit::Ok } else { Exit::Failure }
+    }
+}
+
+/// The counts of all queues that can be read.
+pub(crate) async fn all(session: &Session) -> Result<All> {
+    let mut all = All::default();
     for queue in session.server.queues().await? {
-        let counts = session.queue(&queue)?.counts().await?;
-        all.push(Counted { queue, counts });
+        match session.queue(&queue)?.counts().await {
+            Ok(counts) => all.counted.push(Counted { queue, counts }),
+            Err(error) if is_outage(&error) => return Err(error.into()),
+            Err(error) => all.unreadable.push((queue, error)),
+        }
     }
     Ok(all)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::args::Global;
-use crate::counts::{self, Counted};
+use crate::counts::{self, All, Counted};
 use crate::exit_code::Exit;
 use crate::output::{Row, rfc3339, span};
 use crate::rates::{Rates, Sample};
@@ -106,23 +106,24 @@ pub(crate) async fn run(global: &Global, args: &StatsArgs) -> Result<Exit> {
     let mut earlier = BTreeMap::new();
     watch::repeat(args.watch.every, session.out, async || {
         if earlier.is_empty() {
-            note(&mut earlier, &looked(&session, args).await?);
+            note(&mut earlier, &looked(&session, args).await?.counted);
             sleep(SPAN).await;
         }
-        let counted = looked(&session, args).await?;
-        let stats = counted.iter().map(|counted| Stats::of(earlier.get(&counted.queue), counted));
+        let all = looked(&session, args).await?;
+        let stats =
+            all.counted.iter().map(|counted| Stats::of(earlier.get(&counted.queue), counted));
         session.out.list(&stats.collect::<Vec<_>>())?;
-        note(&mut earlier, &counted);
-        Ok(())
+        note(&mut earlier, &all.counted);
+        Ok(all.tell_unreadable())
     })
     .await
 }
 
-async fn looked(session: &Session, args: &StatsArgs) -> Result<Vec<Counted>> {
+async fn looked(session: &Session, args: &StatsArgs) -> Result<All> {
     match args.queue.clone() {
         Some(queue) => {
             let counts = session.queue(&queue)?.counts().await?;
-            Ok(vec![Counted { queue, counts }])
+            Ok(All::one(Counted { queue, counts }))
         }
         None => counts::all(session).await,
     }

@@ -29,25 +29,25 @@ pub(crate) fn interval_of(text: &str) -> Result<Duration, String> {
     (every >= SHORTEST).then_some(every).ok_or_else(told)
 }
 
-/// Looks once, or until a signal comes.
+/// Looks once, or until a signal comes, and ends as the last look says.
 pub(crate) async fn repeat(
     every: Option<Duration>,
     out: Output,
-    mut look: impl AsyncFnMut() -> Result<()>,
+    mut look: impl AsyncFnMut() -> Result<Exit>,
 ) -> Result<Exit> {
     let Some(every) = every else {
-        look().await?;
-        return Ok(Exit::Ok);
+        return look().await;
     };
     let mut signals = Signals::catch()?;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut exit = Exit::Ok;
     loop {
         tokio::select! {
-            () = signals.next() => return Ok(Exit::Ok),
+            () = signals.next() => return Ok(exit),
             _ = ticks.tick() => {}
         }
         out.redraw()?;
-        look().await?;
+        exit = look().await?;
     }
 }

@@ -18,16 +18,26 @@ pub(super) struct QueueLine {
     pub(super) name: QueueName,
     pub(super) counts: Counts,
     pub(super) rates: Rates,
+    /// Why it cannot be read.
+    pub(super) fault: Option<String>,
     samples: VecDeque<Sample>,
 }
 
 impl QueueLine {
     fn new(name: QueueName) -> Self {
         let (counts, rates) = (Counts::default(), Rates::default());
-        Self { name, counts, rates, samples: VecDeque::new() }
+        Self { name, counts, rates, fault: None, samples: VecDeque::new() }
     }
 
-    fn take(&mut self, counts: Counts) {
+    fn take(&mut self, looked: Looked) {
+        match looked {
+            Ok(counts) => self.note(counts),
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    fn note(&mut self, counts: Counts) {
+        self.fault = None;
         let sample = Sample::of(&counts, 0);
         if let Some(earlier) = self.samples.front() {
             self.rates = Rates::between(earlier, &sample);
@@ -102,11 +112,14 @@ pub(super) enum Step {
     Quit,
 }
 
+/// What a queue holds, or why it cannot be read.
+pub(super) type Looked = Result<Counts, String>;
+
 /// News from the server.
 #[derive(Debug)]
 pub(super) enum News {
-    /// All queues by name, and the counts of those that were looked at.
-    Queues(Vec<QueueName>, Vec<(QueueName, Counts)>),
+    /// All queues by name, and those that were looked at.
+    Queues(Vec<QueueName>, Vec<(QueueName, Looked)>),
     Messages(Messages),
     /// What became of an action.
     Told(String),
@@ -135,13 +148,13 @@ pub(super) struct App {
 impl App {
     pub(super) fn take(&mut self, news: News) {
         match news {
-            News::Queues(names, counts) => {
+            News::Queues(names, looks) => {
                 (self.outage, self.looked) = (None, true);
                 let chosen = self.queue().map(|queue| queue.name.clone());
                 self.keep(names);
-                for (name, counts) in counts {
+                for (name, looked) in looks {
                     if let Some(line) = self.queues.iter_mut().find(|line| line.name == name) {
-                        line.take(counts);
+                        line.take(looked);
                     }
                 }
                 let again = self.queues.iter().position(|line| Some(&line.name) == chosen.as_ref());

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use redeliver::{Cancelled, Counts, Queue, QueueName, Raw, Result, Server};
+use redeliver::{Cancelled, Queue, QueueName, Raw, Result, Server};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::app::{Act, MessageLine, Messages, News, PAGE, Wanted};
+use super::app::{Act, Looked, MessageLine, Messages, News, PAGE, Wanted};
+use crate::counts::is_outage;
 use crate::message::{cut, payload_text, visible};
 use crate::msg::due::due_now;
 
@@ -56,8 +57,8 @@ async fn tell(
     news: &mpsc::Sender<News>,
 ) -> Result<()> {
     if let Some(round) = round {
-        let counts = round.look(server).await?;
-        drop(news.send(News::Queues(round.names.clone(), counts)).await);
+        let looked = round.look(server).await?;
+        drop(news.send(News::Queues(round.names.clone(), looked)).await);
     }
     if let Some(asked) = asked {
         drop(news.send(News::Messages(messages(server, asked).await?)).await);
@@ -74,7 +75,7 @@ struct Round {
 }
 
 impl Round {
-    async fn look(&mut self, server: &Server) -> Result<Vec<(QueueName, Counts)>> {
+    async fn look(&mut self, server: &Server) -> Result<Vec<(QueueName, Looked)>> {
         if self.found.is_none_or(|found| found.elapsed() >= FIND_EVERY) {
             self.names = server.queues().await?;
             self.found = Some(Instant::now());
@@ -84,8 +85,12 @@ impl Round {
         let turn: Vec<_> =
             turn.map(|name| server.queue::<Raw>(name.as_str())).collect::<Result<_>>()?;
         let looks = turn.into_iter().map(|queue| async move {
-            let counts = queue.counts().await?;
-            Ok((queue.name().clone(), counts))
+            let looked = match queue.counts().await {
+                Err(error) if is_outage(&error) => return Err(error),
+                // A damaged queue hides no other.
+                looked => looked.map_err(|error| visible(&error.to_string())),
+            };
+            Ok((queue.name().clone(), looked))
         });
         let looked: Vec<Result<_>> =
             stream::iter(looks).buffer_unordered(AT_A_TIME).collect().await;

@@ -35,12 +35,12 @@ fn app() -> App {
     orders.paused = true;
     orders.dead = 3;
     orders.next_due_ms = Some(NOW_MS + 90_000);
-    let emails = |pushed, now_ms| (name("emails"), counts(4, pushed, now_ms));
+    let emails = |pushed, now_ms| (name("emails"), Ok(counts(4, pushed, now_ms)));
     app.take(News::Queues(
         both(),
-        vec![emails(10, NOW_MS - 2_000), (name("orders"), orders.clone())],
+        vec![emails(10, NOW_MS - 2_000), (name("orders"), Ok(orders.clone()))],
     ));
-    app.take(News::Queues(both(), vec![emails(20, NOW_MS), (name("orders"), orders)]));
+    app.take(News::Queues(both(), vec![emails(20, NOW_MS), (name("orders"), Ok(orders))]));
     app
 }
 
@@ -90,6 +90,20 @@ fn an_outage_is_told_and_forgotten_at_the_next_look() {
     app.take(News::Queues(vec![name("emails")], Vec::new()));
     assert!(!screen(&app).contains("the server is gone"));
     assert!(!screen(&app).contains("orders"), "a destroyed queue goes");
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_is_marked_and_hides_no_other() {
+    let mut app = app();
+    let both = || vec![name("emails"), name("orders")];
+    let fault = "the server refused: WRONGTYPE".to_owned();
+    let emails = |looked| vec![(name("emails"), looked), (name("orders"), Ok(Counts::default()))];
+    app.take(News::Queues(both(), emails(Err(fault))));
+    let shown = screen(&app);
+    assert!(shown.contains("! emails") && shown.contains("\"orders"), "{shown}");
+    assert!(shown.contains("emails: cannot be read: the server refused: WRONGTYPE"), "{shown}");
+    app.take(News::Queues(both(), emails(Ok(Counts::default()))));
+    assert!(!screen(&app).contains("cannot be read"), "it was mended");
 }
 
 #[test]

@@ -92,7 +92,9 @@ fn queue_row(app: &App, line: &QueueLine) -> Row<'static> {
         Cell::new(number.to_string()).style(style)
     };
     let rate = |rate: f64| Cell::new(if rate > 0.0 { format!("{rate:.1}") } else { String::new() });
-    let name = if counts.paused {
+    let name = if line.fault.is_some() {
+        Cell::new(format!("! {name}")).style(app.color(Color::Red))
+    } else if counts.paused {
         // In front, where no narrow terminal cuts it off.
         Cell::new(format!("‖ {name}")).style(app.color(Color::Yellow))
     } else {
@@ -160,10 +162,13 @@ fn message_row(line: &MessageLine, now_ms: u64) -> Row<'static> {
 
 /// What the chosen queue has behind it, and ahead.
 fn about(app: &App) -> Vec<Line<'static>> {
-    let Some(QueueLine { name, counts, .. }) = app.queue() else {
+    let Some(QueueLine { name, counts, fault, .. }) = app.queue() else {
         let why = if app.looked { "no queue was pushed to yet" } else { "looking…" };
         return vec![Line::raw(""), Line::raw(why)];
     };
+    if let Some(fault) = fault {
+        return vec![Line::raw(""), Line::raw(format!("{name}: cannot be read: {fault}"))];
+    }
     let when = |at_ms: Option<u64>| {
         at_ms.map_or_else(|| "none".to_owned(), |at_ms| relative(counts.now_ms, at_ms))
     };
