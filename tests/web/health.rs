@@ -1,5 +1,7 @@
 //! Health and metrics.
 
+use std::cell::Cell;
+
 use redeliver::{Message, Raw};
 
 use crate::fixture::{Fixture, SECOND};
@@ -61,6 +63,65 @@ async fn a_server_that_is_away_is_told_and_found_again() {
     site.server.restart();
     wait_for("the server", || site.get("/readyz").status == 200);
     assert!(site.get("/metrics").body.contains("redeliver_up 1"));
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_read_is_no_outage_and_is_told_once() {
+    let args = ["--stalled-after", "1ms"];
+    let site = Site::with(async |_| {}, &args).await;
+    let name = site.queue.queue.name().to_string();
+    let readable = |is: u8| {
+        let line = format!("redeliver_readable{{queue=\"{name}\"}} {is}");
+        site.get("/metrics").body.contains(&line)
+    };
+    wait_for("the first look", || readable(1));
+    site.queue.redis::<()>(&["SET", &site.queue.key("dead"), "foo"]);
+    wait_for("the fault", || readable(0));
+    wait_for("the overview", || {
+        site.overview()["fault"].as_str().is_some_and(|fault| fault.contains("WRONGTYPE"))
+    });
+    // Some more looks find the same.
+    let ticks = Cell::new(0);
+    site.event(|tick| {
+        ticks.set(ticks.get() + 1);
+        assert!(tick["outage"].is_null(), "{tick}");
+        ticks.get() == 4
+    });
+    assert_eq!(["/readyz", "/healthz"].map(|path| site.get(path).status), [200, 200]);
+    assert!(site.get("/metrics").body.contains("redeliver_up 1"));
+    site.queue.redis::<()>(&["DEL", &site.queue.key("dead")]);
+    wait_for("the mend", || readable(1));
+    wait_for("the overview", || site.overview()["fault"].is_null());
+    let log = site.end();
+    let told = log.lines().filter(|line| line.contains("the queue cannot be read"));
+    assert_eq!(told.count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_queue_that_could_never_be_read_is_listed_with_its_fault() {
+    let prepare = async |queue: &Fixture| {
+        queue.push("x").await;
+        queue.redis::<()>(&["HSET", &queue.key("meta"), "layout", "9"]);
+    };
+    let site = Site::with(prepare, &[]).await;
+    wait_for("the overview", || site.overview()["fault"].is_string());
+    assert_eq!(site.get("/readyz").status, 200);
+}
+
+#[tokio::test]
+async fn a_list_of_queues_that_cannot_be_read_is_an_outage_until_it_can() {
+    let (site, _placed) = Site::new(&["--stalled-after", "1ms"]).await;
+    site.queue.redis::<()>(&["RENAME", "rd:queues", "kept"]);
+    site.queue.redis::<()>(&["SET", "rd:queues", "foo"]);
+    wait_for("the outage", || site.get("/readyz").status == 503);
+    wait_for("the alarm", || site.get("/healthz").status == 503);
+    wait_for("the overview", || {
+        let overview = site.get("/api/overview").json();
+        overview["outage"].as_str().is_some_and(|outage| outage.contains("the list of queues"))
+    });
+    assert_eq!(site.overview()["ready"], 1, "the queues that are known are still looked at");
+    site.queue.redis::<()>(&["RENAME", "kept", "rd:queues"]);
+    wait_for("the list", || site.get("/readyz").status == 200);
 }
 
 #[tokio::test]

@@ -63,10 +63,12 @@ pub(super) struct Seen {
     pub(super) history: History,
     pub(super) watchdog: Watchdog,
     pub(super) latest: Option<Latest>,
+    /// Why the queue cannot be read now, though the server answers.
+    pub(super) fault: Option<String>,
 }
 
 /// The latest look at a queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Latest {
     pub(super) counts: Counts,
     pub(super) sample: Sample,
@@ -131,7 +133,8 @@ impl App {
     /// What stands still, and why.
     pub(super) fn stalls(&self) -> Vec<(QueueName, String)> {
         let stalled = |watched: Arc<Watched>| {
-            let latest = watched.latest()?;
+            // What was seen of a queue before it could not be read any more is no news of it.
+            let latest = watched.latest().filter(|_| watched.fault().is_none())?;
             Some((watched.name.clone(), latest.stalled?))
         };
         self.all().into_iter().filter_map(stalled).collect()
@@ -154,6 +157,16 @@ impl App {
 impl Watched {
     pub(super) fn latest(&self) -> Option<Latest> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).latest.clone()
+    }
+
+    pub(super) fn fault(&self) -> Option<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).fault.clone()
+    }
+
+    /// Remembers whether the queue could be read, and says whether it could before.
+    pub(super) fn note_fault(&self, fault: Option<String>) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut seen.fault, fault).is_none()
     }
 
     /// Takes note of fresh counts, and gives what was known before and what is known now.

@@ -14,6 +14,7 @@ use super::history::STEP_MS;
 use super::memory::Memory;
 use super::pulse::Health;
 use super::tasks::TaskView;
+use crate::counts::is_outage;
 use crate::rates::Rates;
 
 /// While somebody looks.
@@ -26,6 +27,7 @@ const GATHER: Duration = Duration::from_millis(200);
 const MAX_LOOKS: usize = 32;
 /// A server that takes longer is told as away.
 const PATIENCE: Duration = Duration::from_secs(3);
+const NO_ANSWER: &str = "the server does not answer";
 
 /// What every viewer is told at each tick.
 #[derive(Debug, Serialize)]
@@ -53,12 +55,15 @@ struct QueueView {
     /// How long what is due has waited for a poller.
     overdue_ms: u64,
     stalled: Option<String>,
+    /// Why it cannot be read: the rest is what was seen before, or nothing.
+    fault: Option<String>,
     poller: Option<Health>,
 }
 
 impl QueueView {
     fn of(watched: &Watched, latest: Latest) -> Self {
         let Latest { counts, sample, rates, stalled } = latest;
+        let fault = watched.fault();
         let ago = |at_ms: Option<u64>| at_ms.map_or(0, |at_ms| counts.now_ms.saturating_sub(at_ms));
         Self {
             name: watched.name.to_string(),
@@ -66,7 +71,8 @@ impl QueueView {
             rates,
             late_ms: sample.late_ms,
             wait_ms: sample.wait_ms,
-            stalled,
+            stalled: stalled.filter(|_| fault.is_none()),
+            fault,
             poller: watched.pulse.as_ref().map(|pulse| pulse.health()),
             counts,
         }
@@ -78,14 +84,16 @@ pub(super) async fn run(app: Arc<App>, mut memory: Memory) {
     let mut last = Instant::now();
     let mut found: Option<Instant> = None;
     while !app.stop.is_cancelled() {
+        let mut fault = None;
         if found.is_none_or(|found| found.elapsed() >= IDLE) {
-            if let Err(error) = app.find_queues().await {
-                tracing::debug!(%error, "the list of queues cannot be read");
+            fault = find_queues(&app).await;
+            // A list that could not be read is asked for again at the next tick.
+            if fault.is_none() {
+                found = Some(Instant::now());
             }
             memory.look().await;
-            found = Some(Instant::now());
         }
-        look(&app).await;
+        look(&app, fault).await;
         publish(&app);
         app.metrics.run_upkeep();
         let is_watched = app.ticks.receiver_count() > 0;
@@ -99,7 +107,20 @@ pub(super) async fn run(app: Arc<App>, mut memory: Memory) {
     }
 }
 
-async fn look(app: &App) {
+/// Why the list of queues cannot be read: nobody then knows which queues to look at.
+async fn find_queues(app: &App) -> Option<String> {
+    let fault = match timeout(PATIENCE, app.find_queues()).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => NO_ANSWER.to_owned(),
+    };
+    tracing::debug!(%fault, "the list of queues cannot be read");
+    Some(format!("the list of queues cannot be read: {fault}"))
+}
+
+/// Looks at all queues. A fault of the connection is an outage, as `fault` is; any other one is the
+/// queue's own.
+async fn look(app: &App, mut fault: Option<String>) {
     let looks = app.all().into_iter().map(|watched| async move {
         let looked = timeout(PATIENCE, async {
             let counts = watched.queue.counts().await?;
@@ -110,18 +131,31 @@ async fn look(app: &App) {
         (watched, counts)
     });
     let mut looks = stream::iter(looks).buffer_unordered(MAX_LOOKS);
-    let mut fault = None;
     while let Some((watched, counts)) = looks.next().await {
         match counts {
             Ok(Ok(counts)) => note(app, &watched, counts),
-            Ok(Err(error)) => fault = Some(error.to_string()),
-            Err(_) => fault = Some("the server does not answer".to_owned()),
+            Ok(Err(error)) if is_outage(&error) => fault = Some(error.to_string()),
+            Ok(Err(error)) => note_fault(&watched, error.to_string()),
+            Err(_) => fault = Some(NO_ANSWER.to_owned()),
         }
     }
     app.note_outage(fault);
 }
 
+/// Logs once when it begins: it lasts until somebody mends the queue.
+fn note_fault(watched: &Watched, fault: String) {
+    let told = fault.clone();
+    if watched.note_fault(Some(fault)) {
+        tracing::error!(queue = %watched.name, "the queue cannot be read: {told}");
+    }
+    exporter::note_readable(watched, false);
+}
+
 fn note(app: &App, watched: &Watched, counts: Counts) {
+    if !watched.note_fault(None) {
+        tracing::info!(queue = %watched.name, "the queue can be read again");
+    }
+    exporter::note_readable(watched, true);
     let (before, latest) = watched.note(counts, app.stalled_after);
     let stood = before.as_ref().is_some_and(|before| before.stalled.is_some());
     if let Some(stalled) = latest.stalled.as_ref().filter(|_| !stood) {
@@ -141,7 +175,9 @@ fn tick(app: &App) -> Arc<str> {
     let (mut queues, mut tasks) = (Vec::new(), app.tasks.views());
     for watched in app.all() {
         tasks.extend(watched.redrive_view());
-        if let Some(latest) = watched.latest() {
+        // A queue that could never be read is shown with nothing but its fault.
+        let unread = || watched.fault().map(|_| Latest::default());
+        if let Some(latest) = watched.latest().or_else(unread) {
             queues.push(QueueView::of(&watched, latest));
         }
     }

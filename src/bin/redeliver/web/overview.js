@@ -12,6 +12,7 @@ const RARE = ['retried', 'died'];
 
 export function badges(queue) {
   return [
+    queue.fault ? h('span', { class: 'badge bad', title: queue.fault }, 'unreadable') : null,
     queue.stalled ? h('span', { class: 'badge bad', title: queue.stalled }, 'stalled') : null,
     queue.paused ? h('span', { class: 'badge warn' }, 'paused') : null,
   ].filter(Boolean);
