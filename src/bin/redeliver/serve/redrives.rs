@@ -47,6 +47,19 @@ impl Known {
         self.notes += 1;
     }
 
+    /// Takes the word of a driver, unless something later is known. A driver also tells of steps that
+    /// asked the server nothing, and so may not know yet who steered its task, or took it over.
+    fn told(&mut self, task: &RedriveTask) {
+        let is_stale = self.task.as_ref().is_some_and(|known| {
+            let another = known.id > task.id || known.id == task.id && known.driver != task.driver;
+            let steered = !known.state.is_running() && task.state.is_running();
+            another || known.id == task.id && steered
+        });
+        if !is_stale {
+            self.note(Some(task.clone()));
+        }
+    }
+
     /// Takes what a look has found that began after so many notes, unless there was another since:
     /// the look may have read before it.
     fn found(&mut self, task: Option<RedriveTask>, notes: u64, redriven: u64) {
@@ -101,6 +114,11 @@ impl Watched {
     fn note_redrive(&self, task: &RedriveTask) {
         let mut known = self.redrive.lock().unwrap_or_else(PoisonError::into_inner);
         known.note(Some(task.clone()));
+    }
+
+    /// Takes note of what a driver in this process says.
+    fn note_driver(&self, task: &RedriveTask) {
+        self.redrive.lock().unwrap_or_else(PoisonError::into_inner).told(task);
     }
 
     /// Looks how the redrive stands, where there may be news: one that goes on, or messages that
@@ -218,12 +236,12 @@ fn drive(
     refresh(app);
     let app = Arc::clone(app);
     app.pollers.clone().spawn(async move {
-        let driven = redrive.run(std::future::pending::<()>(), |task| watched.note_redrive(task));
+        let driven = redrive.run(std::future::pending::<()>(), |task| watched.note_driver(task));
         let outcome = match app.stop.run_until_cancelled(driven).await {
             None => format!("task {id} left to others"),
             Some(Err(error)) => format!("task {id} has no driver any more: {error}"),
             Some(Ok(task)) => {
-                watched.note_redrive(&task);
+                watched.note_driver(&task);
                 format!("task {id} {}, {} messages", task.state.as_str(), task.redriven)
             }
         };
@@ -238,10 +256,14 @@ mod tests {
     use super::*;
 
     fn task(last: &str, state: &str) -> RedriveTask {
+        driven(last, state, "")
+    }
+
+    fn driven(last: &str, state: &str, driver: &str) -> RedriveTask {
         let id = format!("{last:0>26}");
         let task = json!({
             "id": id, "state": state, "reason": null, "plan": RedrivePlan::default(),
-            "before_ms": 0, "started_ms": 0, "driver": "", "beat_ms": 0, "good": 0, "failed": 0,
+            "before_ms": 0, "started_ms": 0, "driver": driver, "beat_ms": 0, "good": 0, "failed": 0,
             "watch": [], "canary_left": 0, "proven": true, "base": 0,
         });
         serde_json::from_value(task).unwrap()
@@ -259,5 +281,48 @@ mod tests {
         known.found(Some(task("2", "done")), known.notes, 1000);
         assert_eq!(known.view("q").unwrap().stand, "done");
         assert_eq!(known.looked_at, Some(1000));
+    }
+
+    fn stand(known: &Known) -> (String, &'static str) {
+        let view = known.view("q").unwrap();
+        (view.id, view.stand)
+    }
+
+    #[test]
+    fn a_driver_that_has_not_heard_of_it_yet_does_not_undo_a_pause_or_a_cancel() {
+        for steered in ["paused", "cancelled"] {
+            let mut known = Known::default();
+            known.note(Some(task("1", "running")));
+            known.note(Some(task("1", steered)));
+            let notes = known.notes;
+            known.told(&task("1", "running"));
+            known.told(&task("1", "canary"));
+            assert_eq!((stand(&known).1, known.notes), (steered, notes));
+        }
+    }
+
+    #[test]
+    fn a_driver_tells_how_its_own_task_goes_and_ends() {
+        let mut known = Known::default();
+        known.told(&task("1", "canary"));
+        known.told(&task("1", "running"));
+        assert_eq!(stand(&known).1, "running");
+        known.told(&task("1", "done"));
+        assert_eq!(stand(&known).1, "done");
+    }
+
+    #[test]
+    fn a_driver_does_not_cover_a_later_task_nor_whoever_took_its_task_over() {
+        let mut known = Known::default();
+        known.note(Some(driven("1", "running", "a")));
+        known.note(Some(driven("1", "paused", "a")));
+        known.note(Some(driven("1", "running", "b")));
+        known.told(&driven("1", "paused", "a"));
+        assert_eq!(stand(&known).1, "running", "it was resumed, and has another driver");
+        known.told(&driven("1", "done", "b"));
+        assert_eq!(stand(&known).1, "done");
+        known.note(Some(driven("2", "running", "c")));
+        known.told(&driven("1", "done", "b"));
+        assert_eq!(stand(&known), (task("2", "running").id.to_string(), "running"));
     }
 }
