@@ -168,6 +168,28 @@ fn a_queue_is_listed_paused_resumed_and_destroyed() {
 }
 
 #[test]
+fn a_queue_that_was_never_pushed_to_is_listed_once_it_is_paused_or_set_and_that_is_told() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let names = || -> Vec<_> {
+        let lines = site.run(&["queue", "ls"]).ok().lines();
+        lines.iter().map(|line| line["queue"].as_str().unwrap().to_owned()).collect()
+    };
+    let told = "nothing was ever pushed";
+    let paused = site.run(&["pause", "slip"]).ok();
+    assert!(paused.stderr.contains(&format!("slip: {told}")), "{paused:?}");
+    assert_eq!(names(), ["slip"]);
+    let set = site.run(&["queue", "set", "early", "--max-ready", "1"]).ok();
+    assert!(set.stderr.contains(&format!("early: {told}")), "{set:?}");
+    assert_eq!(names(), ["early", "slip"]);
+    assert!(!site.run(&["pause", "slip", "--quiet"]).ok().stderr.contains(told));
+    site.run(&["push", "early", "x"]).ok();
+    for args in [&["pause", "early"][..], &["queue", "set", "early", "--max-ready", "2"]] {
+        assert!(!site.run(args).ok().stderr.contains(told), "{args:?}");
+    }
+}
+
+#[test]
 fn queue_set_caps_pushes_and_counts_tell_the_caps() {
     let site = Site::new();
     let _server = site.holder("q");

@@ -5,6 +5,7 @@ use clap::Args;
 use redeliver::{Limits, MAX_PARTITIONS, QueueName};
 use serde_json::json;
 
+use super::whole::introduce;
 use crate::args::Global;
 use crate::exit_code::Exit;
 use crate::output::many;
@@ -64,6 +65,7 @@ pub(crate) async fn run(global: &Global, args: &SetArgs) -> Result<Exit> {
             draining => format!("{caps}, {count}, {draining} more to drain"),
         }
     })?;
+    introduce(global, &queue).await;
     Ok(Exit::Ok)
 }
 
