@@ -144,7 +144,8 @@ impl Site {
         client.get_connection().unwrap()
     }
 
-    fn server_file(&self, name: &str) -> Option<PathBuf> {
+    /// A file of the private server's directory.
+    pub(crate) fn server_file(&self, name: &str) -> Option<PathBuf> {
         let mut dirs = std::fs::read_dir(self.data()).ok()?;
         Some(dirs.next()?.ok()?.path().join(name))
     }

@@ -1,5 +1,15 @@
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
 use crate::fixture::{Site, finish, wait_for};
 use crate::under_test;
+
+/// What a server logs when it has read a file that was cut.
+const CUT: &str = "loaded anyway because aof-load-truncated is enabled\n";
 
 #[test]
 fn two_processes_share_a_server_that_goes_with_the_last_of_them() {
@@ -79,6 +89,49 @@ fn a_file_that_a_power_loss_cut_within_a_transaction_is_safe_again() {
     wait_for("the end of the server", || !site.is_up());
     site.run(&["check", "q"]).ok();
     assert_eq!(site.counts("q")["pushed"], 2, "the second push was undone, and stays so");
+}
+
+#[test]
+fn a_server_that_is_slow_while_it_rewrites_a_cut_file_is_asked_again() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    let log = site.server_file("server.log").unwrap();
+    let mut log = File::options().append(true).open(log).unwrap();
+    log.write_all(CUT.as_bytes()).unwrap();
+    let socket = site.server_file("s").unwrap();
+    let behind = socket.with_file_name("behind");
+    std::fs::rename(&socket, &behind).unwrap();
+    let door = UnixListener::bind(&socket).unwrap();
+    // Longer than the program waits for an answer, once.
+    let held = Arc::new(Mutex::new(Some(Duration::from_secs(6))));
+    let (waits, server) = (Arc::clone(&held), behind.clone());
+    thread::spawn(move || {
+        for client in door.incoming() {
+            let server = UnixStream::connect(&server).unwrap();
+            pass(client.unwrap(), server, &waits);
+        }
+    });
+    site.run(&["push", "q", "x"]).ok();
+    assert_eq!(*held.lock().unwrap(), None, "it was asked");
+    std::fs::rename(&behind, &socket).unwrap();
+}
+
+/// Passes bytes on both ways, and holds back the first question after the append-only file.
+fn pass(mut client: UnixStream, mut server: UnixStream, held: &Arc<Mutex<Option<Duration>>>) {
+    let (mut back, mut from) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    thread::spawn(move || std::io::copy(&mut from, &mut back));
+    let held = Arc::clone(held);
+    thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(read @ 1..) = client.read(&mut bytes) {
+            let asks = bytes[..read].windows(11).any(|word| word == b"persistence");
+            let wait = held.lock().unwrap().take_if(|_| asks);
+            thread::sleep(wait.unwrap_or_default());
+            if server.write_all(&bytes[..read]).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 #[test]

@@ -29,6 +29,8 @@ use crate::exit_code::{Exit, fail};
 /// Reading a long append-only file takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
+/// A server that waits for its disk, as it may while it rewrites its file, answers late.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 const RECHECK: Duration = Duration::from_millis(10);
 /// A token may have gone to a supervisor that was just ending.
 const TOKEN_AGAIN: Duration = Duration::from_millis(500);
@@ -184,11 +186,17 @@ impl Private {
             return Ok(());
         }
         let client = redis::Client::open(self.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER_PATIENCE))
+            .set_response_timeout(Some(ANSWER_PATIENCE));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let given_up = Instant::now() + PATIENCE;
         while Instant::now() < given_up {
             let ask = redis::cmd("INFO").arg("persistence").take();
-            let told: String = ask.query_async(&mut connection).await?;
+            let told: String = match ask.query_async(&mut connection).await {
+                Err(error) if error.is_timeout() => continue,
+                told => told?,
+            };
             let says = |line| told.lines().any(|told| told == line);
             if says("aof_rewrites:0") || says("aof_last_bgrewrite_status:err") {
                 // Another process may be faster, or the server too busy: the next look tells.

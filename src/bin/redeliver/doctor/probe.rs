@@ -9,8 +9,8 @@ use redis::{Cmd, FromRedisValue, RedisError};
 
 use crate::access::AccessArgs;
 
-/// Longer than any of the commands here takes on a healthy server.
-const RESPONSE: Duration = Duration::from_secs(5);
+/// Longer than any of the commands here takes on a healthy server, and than connecting to it does.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct Probe(MultiplexedConnection);
@@ -20,7 +20,9 @@ pub(crate) type Look<T> = Option<T>;
 
 impl Probe {
     pub(crate) async fn connect(url: &str, access: &AccessArgs) -> Result<Self> {
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE));
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
         let client = access.client(url)?;
         Ok(Self(client.get_multiplexed_async_connection_with_config(&config).await?))
     }
