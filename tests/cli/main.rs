@@ -14,6 +14,7 @@ mod messages;
 mod outputs;
 mod private_server;
 mod redrive;
+mod retention;
 mod round_trip;
 mod transfer;
 #[path = "../ops/under_test.rs"]

@@ -26,6 +26,7 @@ use crate::private::EngineChoice;
 use crate::push::PushArgs;
 use crate::queue::QueueCommand;
 use crate::queue::whole::DestroyArgs;
+use crate::retention::RetentionArgs;
 use crate::scripts::ScriptsCommand;
 use crate::serve::ServeArgs;
 use crate::stats::StatsArgs;
@@ -136,8 +137,8 @@ pub(crate) enum Command {
     Push(PushArgs),
     /// Runs a shell command for each message.
     Work(WorkArgs),
-    /// Runs pollers, which bring back what is due and drive on orphaned redrives, until it is
-    /// interrupted.
+    /// Runs pollers, which bring back what is due, trim dead letters and drive on orphaned redrives,
+    /// until it is interrupted.
     Poll(PollArgs),
     /// Runs pollers, and serves a page, health and metrics over HTTP, until it is interrupted.
     Serve(ServeArgs),
@@ -211,11 +212,16 @@ pub(crate) struct QueueArgs {
 
 /// `poll`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  redeliver poll emails orders")]
+#[command(after_help = "\
+Examples:
+  redeliver poll emails orders
+  redeliver poll audited --dead-retention 90d --dead-max 0")]
 pub(crate) struct PollArgs {
     /// The queues' names.
     #[arg(required = true, value_name = "QUEUE")]
     pub(crate) queues: Vec<QueueName>,
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
 }
 
 /// `counts`.

@@ -29,6 +29,7 @@ mod private;
 mod push;
 mod queue;
 mod rates;
+mod retention;
 mod scripts;
 mod serve;
 mod server;

@@ -1,7 +1,7 @@
 //! `poll`: pollers and nothing else.
 
 use anyhow::Result;
-use redeliver::{Poller, Redriver};
+use redeliver::{Policy, Poller, Redriver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +17,8 @@ pub(crate) async fn run(global: &Global, args: &PollArgs) -> Result<Exit> {
     let stop = CancellationToken::new();
     let pollers = TaskTracker::new();
     for name in &args.queues {
-        let queue = session.queue(name)?;
+        let policy = args.retention.hold_for(Policy::default());
+        let queue = session.queue_under(name, policy)?;
         pollers.spawn(Redriver::new(queue.clone()).run(stop.clone().cancelled_owned()));
         pollers.spawn(Poller::new(queue).run(stop.clone().cancelled_owned()));
     }

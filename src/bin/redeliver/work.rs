@@ -16,6 +16,7 @@ use crate::backoff::duration;
 use crate::exec::Exec;
 use crate::exit_code::{Exit, fail};
 use crate::output::{many, note};
+use crate::retention::RetentionArgs;
 use crate::server::Session;
 use crate::signals::Signals;
 
@@ -58,6 +59,8 @@ pub(crate) struct WorkArgs {
     /// Leaves redelivery to pollers elsewhere.
     #[arg(long)]
     no_poller: bool,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Ends when nothing is ready, scheduled or pending.
     #[arg(long)]
     until_empty: bool,
@@ -69,7 +72,7 @@ pub(crate) struct WorkArgs {
 pub(crate) async fn run(global: &Global, args: WorkArgs) -> Result<Exit> {
     let session = Session::open(global).await?;
     let mut signals = Signals::catch()?;
-    let policy = Policy::default().lease(args.lease);
+    let policy = args.retention.hold_for(Policy::default().lease(args.lease));
     let queue = session.queue_under(&args.queue, policy)?;
     let answers = Arc::new(Answers::default());
     let worker = worker(queue.clone(), &args, &answers)?;

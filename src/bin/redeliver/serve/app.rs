@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use redeliver::{Counts, Poller, Queue, QueueName, Raw, Redriver, Server};
+use redeliver::{Counts, Policy, Poller, Queue, QueueName, Raw, Redriver, Server};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use super::redrives::Known;
 use super::tasks::Tasks;
 use super::watchdog::Watchdog;
 use crate::rates::{Rates, Sample};
+use crate::retention::RetentionArgs;
 
 /// Each queue costs a poller, some 60 kB of history and a call every five seconds.
 pub(super) const MAX_QUEUES: usize = 500;
@@ -35,6 +36,7 @@ pub(super) struct App {
     /// The queues of the command line; without any, all registered ones are served.
     pub(super) named: Vec<QueueName>,
     pub(super) polls: bool,
+    pub(super) retention: RetentionArgs,
     pub(super) queues: RwLock<BTreeMap<QueueName, Arc<Watched>>>,
     /// The latest tick, as JSON; all viewers share it.
     pub(super) ticks: watch::Sender<Arc<str>>,
@@ -111,6 +113,7 @@ impl App {
 
     fn watch(&self, name: QueueName) -> redeliver::Result<Watched> {
         let queue = self.server.queue::<Raw>(name.as_str())?;
+        let queue = queue.with_policy(self.retention.hold_for(Policy::default()))?;
         let pulse = self.polls.then(|| Arc::new(Pulse::default()));
         let poller = pulse.clone().map(|pulse| {
             let stop = self.stop.child_token();

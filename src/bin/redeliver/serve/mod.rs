@@ -44,6 +44,7 @@ use self::tasks::Tasks;
 use crate::args::Global;
 use crate::exit_code::{Exit, fail};
 use crate::output::note;
+use crate::retention::RetentionArgs;
 use crate::server::Session;
 use crate::signals::Signals;
 
@@ -70,12 +71,14 @@ pub(crate) struct ServeArgs {
     /// Answers under this name too, besides localhost and addresses; may be repeated.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Only looks: refuses every action on the page. Pollers run all the same.
-    #[arg(long)]
+    /// Only looks: refuses every action on the page. Pollers run all the same, but trim nothing.
+    #[arg(long, conflicts_with_all = ["dead_retention", "dead_max"])]
     read_only: bool,
     /// Runs no pollers.
     #[arg(long)]
     no_poller: bool,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Appends each action to this file, besides stderr.
     #[arg(long, value_name = "FILE")]
     audit_file: Option<PathBuf>,
@@ -110,6 +113,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Exit> {
         stalled_after: args.stalled_after,
         named: args.queues,
         polls: !args.no_poller,
+        retention: if args.read_only { RetentionArgs::KEEP_ALL } else { args.retention },
         queues: std::sync::RwLock::default(),
         ticks: watch::Sender::new("".into()),
         wake: Notify::new(),
