@@ -9,6 +9,7 @@ mod damaged;
 mod demo;
 mod embedded;
 mod fixture;
+mod full;
 mod live;
 mod messages;
 mod outputs;

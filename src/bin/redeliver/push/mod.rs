@@ -1,11 +1,12 @@
 //! `push`: one message, or one for each line.
 
+mod many;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use indicatif::ProgressBar;
 use jiff::Timestamp;
 use redeliver::{
     Backoff, DEFAULT_PAYLOAD_LIMIT, Durability, Message, MessageId, Policy, Pushed, Queue,
@@ -18,8 +19,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use crate::args::Global;
 use crate::backoff;
 use crate::exit_code::{Exit, fail};
-use crate::lines::Lines;
-use crate::output::{many, progress};
 use crate::server::Session;
 
 /// `push`.
@@ -158,7 +157,7 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> Result<Exit> {
     let policy = Policy::default().durability(args.durability).proof_timeout(args.proof_timeout);
     let queue = session.queue_under(&args.queue, policy)?;
     if args.lines {
-        push_lines(&session, &queue, &args, input).await
+        many::run(&session, &queue, &args, input).await
     } else {
         push_one(&session, &queue, &args, input).await
     }
@@ -204,76 +203,6 @@ async fn push_one(
         ));
     }
     Ok(Exit::Ok)
-}
-
-async fn push_lines(
-    session: &Session,
-    queue: &Queue<Raw>,
-    args: &PushArgs,
-    input: impl AsyncRead + Unpin,
-) -> Result<Exit> {
-    // What is cut off just above the limit is refused by the library.
-    let mut lines = Lines::new(input, DEFAULT_PAYLOAD_LIMIT);
-    let bar = progress("messages pushed");
-    let mut done = Done { bar, pushed: 0, duplicates: 0, unproven: 0 };
-    loop {
-        let first = lines.read + 1;
-        let batch = lines.batch().await?;
-        if batch.is_empty() {
-            break;
-        }
-        let numbered = batch.into_iter().zip(first..);
-        let messages = numbered.map(|(payload, line)| args.message(payload, line));
-        let outcomes = queue.push_all(messages).await.with_context(|| {
-            format!("lines {first} to {} ({} pushed before)", lines.read, done.pushed)
-        })?;
-        done.note(&outcomes);
-    }
-    done.bar.finish_and_clear();
-    let name = queue.name().as_str();
-    let mut json = json!({"queue": name, "pushed": done.pushed, "duplicates": done.duplicates});
-    if done.unproven > 0 {
-        json["unproven"] = done.unproven.into();
-    }
-    session.out.one(&json, || {
-        let pushed = many(done.pushed, "message");
-        format!("{pushed} pushed to {name}, {}", many(done.duplicates, "duplicate"))
-    })?;
-    if done.pushed > 0 {
-        register(queue).await;
-    }
-    if done.unproven > 0 {
-        let told = format!(
-            "{} of them accepted, not proven {}: they will be delivered; do not push them anew",
-            done.unproven, args.durability
-        );
-        return Err(fail(Exit::Unproven, told));
-    }
-    Ok(Exit::Ok)
-}
-
-/// What became of the lines so far.
-struct Done {
-    bar: ProgressBar,
-    pushed: u64,
-    duplicates: u64,
-    unproven: u64,
-}
-
-impl Done {
-    fn note(&mut self, outcomes: &[Pushed]) {
-        for outcome in outcomes {
-            match outcome {
-                Pushed::Ready(_) | Pushed::Scheduled(_) => self.pushed += 1,
-                Pushed::Duplicate { .. } => self.duplicates += 1,
-                Pushed::Unproven { .. } => {
-                    self.pushed += 1;
-                    self.unproven += 1;
-                }
-            }
-        }
-        self.bar.set_position(self.pushed + self.duplicates);
-    }
 }
 
 #[cfg(test)]
