@@ -2,6 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 
+use serde_json::Value;
+
 use crate::fixture::{Holder, Run, Site, wait_for};
 
 /// A sound queue between one with a key of another type and one of a later version.
@@ -65,4 +67,28 @@ fn a_server_that_goes_away_ends_the_list_at_once() {
     let ended = watch.exit_code();
     assert!(matches!(ended, Some(1 | 3)), "{ended:?}");
     wait_for("the end of the lines", || lines.next().is_none());
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_has_no_counts_and_no_law_that_holds() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    site.run(&["push", "dmg", "x"]).ok();
+    redis::cmd("SET").arg("rd:{dmg.0}:dead").arg("foo").exec(&mut site.connection()).unwrap();
+    for options in [&[][..], &["--repair"], &["--repair", "--dry-run"]] {
+        let check = [&["check", "dmg"], options].concat();
+        let run = site.run(&check);
+        assert_eq!(run.code, 1, "{run:?}");
+        let told = run.json();
+        assert_eq!((&told["clean"], &told["damaged"]), (&false.into(), &1.into()));
+        let told = told.as_object().unwrap();
+        assert_eq!(told.get("law_holds"), Some(&Value::Null), "{run:?}");
+        assert_eq!(told.get("counts"), Some(&Value::Null), "{run:?}");
+        let table = site.run(&[&check[..], &["-o", "table"]].concat());
+        assert_eq!(table.code, 1, "{table:?}");
+        assert!(table.stdout.contains("The queue cannot be read."), "{table:?}");
+        assert!(!table.stdout.contains("The law"), "{table:?}");
+    }
+    let sound = site.run(&["check", "other"]).ok().json();
+    assert_eq!((&sound["law_holds"], &sound["counts"]["ready"]), (&true.into(), &0.into()));
 }

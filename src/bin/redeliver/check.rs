@@ -42,7 +42,8 @@ pub(crate) struct CheckArgs {
 #[derive(Serialize)]
 struct Checked<'a> {
     clean: bool,
-    law_holds: bool,
+    /// Unknown, as the counts are, of a queue that no script can read.
+    law_holds: Option<bool>,
     looked_at: u64,
     damaged: u64,
     kinds: &'a BTreeMap<Damage, u64>,
@@ -53,7 +54,7 @@ struct Checked<'a> {
     would_mend: Option<BTreeMap<Damage, u64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fix: Vec<String>,
-    counts: Counted,
+    counts: Option<Counted>,
 }
 
 pub(crate) async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
@@ -72,9 +73,11 @@ pub(crate) async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
         Some(repaired) => (&repaired.counts, repaired.is_clean()),
         None => (&report.counts, report.is_clean()),
     };
+    // Where no script can read the queue, the library has only zeros to tell.
+    let counts = Some(counts).filter(|_| is_readable(&report));
     let checked = Checked {
         clean,
-        law_holds: counts.law_holds(),
+        law_holds: counts.map(Counts::law_holds),
         looked_at: report.looked_at,
         damaged: report.damaged,
         kinds: &report.kinds,
@@ -82,10 +85,14 @@ pub(crate) async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
         mended: repaired.as_ref().map(|repaired| &repaired.mended),
         would_mend: args.dry_run.then(|| mendable(&report)),
         fix: fixes(&report),
-        counts: Counted { queue: args.queue.clone(), counts: counts.clone() },
+        counts: counts.map(|counts| Counted { queue: args.queue.clone(), counts: counts.clone() }),
     };
     session.out.one(&checked, || in_words(args, &report, repaired.as_ref()))?;
     Ok(if clean { Exit::Ok } else { Exit::Failure })
+}
+
+fn is_readable(report: &Report) -> bool {
+    !report.kinds.contains_key(&Damage::WrongType)
 }
 
 fn mendable(report: &Report) -> BTreeMap<Damage, u64> {
@@ -106,10 +113,10 @@ fn fixes(report: &Report) -> Vec<String> {
 }
 
 fn in_words(args: &CheckArgs, report: &Report, repaired: Option<&Repaired>) -> String {
-    let mut lines = if report.kinds.contains_key(&Damage::WrongType) {
-        vec!["The queue cannot be read.".to_owned()]
-    } else {
+    let mut lines = if is_readable(report) {
         counted(&report.counts)
+    } else {
+        vec!["The queue cannot be read.".to_owned()]
     };
     let damaged = report.damaged;
     lines.push(format!("{} looked at, {damaged} damaged.", many(report.looked_at, "id")));
@@ -124,8 +131,10 @@ fn in_words(args: &CheckArgs, report: &Report, repaired: Option<&Repaired>) -> S
     }
     if let Some(repaired) = repaired {
         lines.push(format!("Mended {}.", by_kind(&repaired.mended)));
-        let holds = if repaired.counts.law_holds() { "holds" } else { "IS BROKEN" };
-        lines.push(format!("The law {holds} now."));
+        if is_readable(report) {
+            let holds = if repaired.counts.law_holds() { "holds" } else { "IS BROKEN" };
+            lines.push(format!("The law {holds} now."));
+        }
     }
     lines.extend(fixes(report).into_iter().map(|fix| format!("Fix: {fix}")));
     lines.join("\n")
