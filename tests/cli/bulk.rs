@@ -95,3 +95,29 @@ fn an_interrupted_command_tells_exactly_what_it_did() {
     assert!(left > 0 && ended.stderr.contains(&format!("{left} more stay")), "{ended:?}");
     site.run(&["check", "q"]).ok();
 }
+
+#[test]
+fn what_waits_for_nobody_is_only_taken_by_its_state_and_that_is_told() {
+    let site = Site::new();
+    let _server = site.holder("other");
+    push(&site, 2, &[]);
+    site.run(&["work", "q", "--exec", "exit 65", "--until-empty"]).ok();
+    let told = "dead and pending messages are taken only with --state";
+    let bulk: [&[&str]; 3] = [
+        &["msg", "cancel", "q", "--all"],
+        &["msg", "cancel", "q", "--error", "exit status", "--dry-run"],
+        &["queue", "purge", "q", "--all"],
+    ];
+    for args in bulk {
+        let run = site.run(args).ok();
+        assert!(run.stderr.contains(told), "{run:?}");
+        let quiet = site.run(&[args, &["--quiet"]].concat()).ok();
+        assert_eq!(quiet.stderr, "", "{quiet:?}");
+    }
+    let named = site.run(&["msg", "cancel", "q", "--state", "ready", "--all"]).ok();
+    assert!(!named.stderr.contains(told), "{named:?}");
+    push(&site, 1, &[]);
+    let taken = site.run(&["queue", "purge", "q", "--all"]).ok();
+    assert!(!taken.stderr.contains(told), "{taken:?}");
+    assert_eq!(site.counts("q")["dead"], 2);
+}

@@ -162,7 +162,7 @@ pub(crate) enum Command {
     /// Looks at dead letters, brings them back, or lets them go.
     #[command(subcommand)]
     Dead(DeadCommand),
-    /// Removes messages wherever they are.
+    /// Removes messages: by id wherever they are, by filter or --all where they wait.
     #[command(after_help = cancel::EXAMPLES)]
     Cancel(CancelArgs),
     /// Proves that every message is in exactly one place, and mends what is damaged.

@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::bulk::{Done, Words, each_step, tell_dry};
 use crate::exit_code::{Exit, fail};
 use crate::filter::FilterArgs;
-use crate::output::many;
+use crate::output::{many, note};
 use crate::server::Session;
 use crate::signals::Signals;
 
@@ -54,11 +54,13 @@ pub(crate) struct PurgeArgs {
 /// Many messages.
 #[derive(Debug, Args)]
 struct Which {
-    /// Takes every message that is there when the command starts.
+    /// Takes every ready and every scheduled message that is there when the command starts; with
+    /// --state those of this state.
     #[arg(long, conflicts_with = "filter")]
     all: bool,
-    /// Takes messages of this state: ready, scheduled, pending or dead; ready and scheduled ones if
-    /// not given. The holder of a pending one is not told before it answers.
+    /// Takes messages of this state: ready, scheduled, pending or dead. If not given, ready and
+    /// scheduled ones: never pending or dead ones. The holder of a pending one is not told before it
+    /// answers.
     #[arg(long)]
     state: Option<State>,
     #[command(flatten)]
@@ -119,6 +121,9 @@ async fn many_of(
             return Done::INTERRUPTED.tell(&session, name, words);
         };
         ids.extend(found.into_iter().filter(|id| seen.insert(*id)));
+    }
+    if ids.is_empty() && which.state.is_none() && !global.quiet {
+        note("nothing that waits is meant; dead and pending messages are taken only with --state");
     }
     if which.dry_run {
         return tell_dry(&session, name, words, ids.len() as u64);

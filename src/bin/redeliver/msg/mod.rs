@@ -26,7 +26,9 @@ pub(crate) enum MsgCommand {
     /// Shows everything about one message, with its history and payload.
     #[command(after_help = "Example:\n  redeliver msg show emails 01JD0Z3N9Q6V2G7T8K4M5R1XYZ")]
     Show(ShowArgs),
-    /// Removes messages wherever they are; a holder's answer is lost then.
+    /// Removes messages: by id wherever they are, by filter or --all where they wait.
+    ///
+    /// The answer of a message's holder is lost then.
     #[command(after_help = cancel::EXAMPLES)]
     Cancel(CancelArgs),
     /// Gives waiting messages another due time.
