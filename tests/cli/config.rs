@@ -26,7 +26,7 @@ fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
         let wanted = |row: &[Value; 3]| row[0] == "prefix" || row[0] == "quiet";
         options(&run).into_iter().filter(wanted).map(|[_, value, origin]| (value, origin)).collect()
     };
-    let quiet = ("true".into(), "file".into());
+    let quiet = (true.into(), "file".into());
     assert_eq!(shown(&mut site.command(&show)), [("file".into(), "file".into()), quiet.clone()]);
     let by_environment = [("env".into(), "environment".into()), quiet.clone()];
     assert_eq!(shown(site.command(&show).env("REDELIVER_PREFIX", "env")), by_environment);
@@ -57,7 +57,7 @@ fn a_wrong_key_or_value_is_named_with_its_file() {
 }
 
 #[test]
-fn config_show_tells_no_password_and_a_file_names_the_server() {
+fn config_show_tells_the_whole_url_but_for_its_password_and_a_file_names_the_server() {
     let site = Site::new();
     let file = site.path().join("c.toml");
     std::fs::write(&file, "url = \"redis://u:canary@127.0.0.1:1/3\"").unwrap();
@@ -65,8 +65,41 @@ fn config_show_tells_no_password_and_a_file_names_the_server() {
     let shown = site.run(&["config", "show", "--origin", "--config", file, "-o", "table"]).ok();
     assert!(!shown.stdout.contains("canary"), "{shown:?}");
     let url = shown.stdout.lines().find(|line| line.contains(" url ")).unwrap();
-    assert!(url.contains(" 127.0.0.1:1 ") && url.ends_with(&format!(" file {file}")), "{url}");
+    assert!(url.contains(" redis://u:***@127.0.0.1:1/3 "), "{url}");
+    assert!(url.ends_with(&format!(" file {file}")), "{url}");
     let used = run(site.command(&["counts"]).env("REDELIVER_CONFIG", file));
     assert_eq!(used.code, 3, "{used:?}");
     assert!(!used.stderr.contains("canary"), "{used:?}");
+}
+
+#[test]
+fn config_show_tells_the_engine_and_flags_as_flags() {
+    let site = Site::new();
+    let shown = run(site.command(&["config", "show", "-q"]).env("REDELIVER_ENGINE", "embedded"));
+    let shown = shown.ok();
+    let value = |wanted: &str| {
+        let row = shown.lines().into_iter().find(|row| row["option"] == wanted).unwrap();
+        row["value"].clone()
+    };
+    assert_eq!(value("engine"), "embedded");
+    assert_eq!((value("quiet"), value("no_color")), (true.into(), false.into()));
+}
+
+#[test]
+fn an_empty_url_is_a_wrong_one_and_starts_no_server() {
+    let site = Site::new();
+    let file = site.path().join("c.toml");
+    std::fs::write(&file, "url = \"\"").unwrap();
+    let file = file.to_str().unwrap();
+    for command in [&["counts"][..], &["push", "q", "x"], &["demo"]] {
+        let by_flag = site.run(&[command, &["--url", ""]].concat());
+        let by_variable = run(site.command(command).env("REDELIVER_URL", ""));
+        let by_file = site.run(&[command, &["--config", file]].concat());
+        for run in [by_flag, by_variable, by_file] {
+            assert_eq!(run.code, 2, "{run:?}");
+            assert!(run.stderr.contains("the URL is empty"), "{run:?}");
+        }
+    }
+    assert!(!site.data().exists());
+    run(site.command(&["scripts", "ls"]).env("REDELIVER_URL", "")).ok();
 }

@@ -114,9 +114,15 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// The server's URL; an empty one, as in `REDELIVER_URL= redeliver …`, is none.
-    pub(crate) fn url(&self) -> Option<&str> {
-        self.url.as_deref().filter(|url| !url.is_empty())
+    /// The server's URL. Most often an empty one comes from a variable that somebody forgot to set: a
+    /// private server would hide that.
+    pub(crate) fn url(&self) -> anyhow::Result<Option<&str>> {
+        if self.url.as_deref() == Some("") {
+            let hint = "the URL is empty: name a server by --url, REDELIVER_URL or the configuration \
+                        file, or leave all of them out for a private one";
+            return Err(exit_code::fail(exit_code::Exit::Usage, hint));
+        }
+        Ok(self.url.as_deref())
     }
 
     /// Whether colours are unwanted.

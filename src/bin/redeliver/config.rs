@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Subcommand};
+use clap::{ArgMatches, Args, Subcommand, ValueEnum as _};
 use etcetera::base_strategy::{BaseStrategy as _, Xdg};
-use redeliver::Server;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::args::Global;
 use crate::exit_code::{Exit, fail};
+use crate::masked::masked;
 use crate::output::{Format, Output, Row};
 
 /// What the file may hold.
@@ -86,6 +87,7 @@ pub(crate) fn complete(global: &mut Global, matches: &ArgMatches) -> Result<()> 
             *option = in_file;
         }
     }
+    settle("engine", false);
     if settle("prefix", file.prefix.is_some()) {
         global.prefix = file.prefix.unwrap_or_default();
     }
@@ -166,7 +168,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Serialize)]
 struct Shown {
     option: &'static str,
-    value: Option<String>,
+    value: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,7 +182,12 @@ impl Row for Shown {
         let file =
             self.file.as_ref().map(|file| format!(" {}", file.display())).unwrap_or_default();
         let origin = self.origin.map(|origin| format!("{}{file}", origin.word()));
-        let cells = [Some(self.option.to_owned()), self.value.clone(), origin];
+        let value = match &self.value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let cells = [Some(self.option.to_owned()), value, origin];
         cells.map(Option::unwrap_or_default).to_vec()
     }
 }
@@ -200,26 +207,26 @@ pub(crate) fn run(global: &Global, command: &ConfigCommand) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn named(path: Option<&Path>) -> Option<String> {
-    path.map(|path| path.display().to_string())
+/// A path that is no text is shown as well as it can be.
+fn named(path: Option<&Path>) -> Value {
+    path.map(|path| path.display().to_string()).into()
 }
 
-fn value(global: &Global, option: &str) -> Option<String> {
+fn value(global: &Global, option: &str) -> Value {
     match option {
-        // An address never has a password.
-        "url" => global.url().map(|url| match Server::open(url) {
-            Ok(server) => server.address(),
-            Err(_) => "not understood".to_owned(),
-        }),
+        "url" => global.url.as_deref().map(masked).into(),
         "tls_ca" => named(global.access.tls_ca.as_deref()),
         "tls_cert" => named(global.access.tls_cert.as_deref()),
         "tls_key" => named(global.access.tls_key.as_deref()),
         "password_file" => named(global.access.password_file.as_deref()),
-        "prefix" => Some(global.prefix.clone()),
+        "engine" => {
+            global.engine.to_possible_value().map(|engine| engine.get_name().to_owned()).into()
+        }
+        "prefix" => global.prefix.as_str().into(),
         "data_dir" => named(global.data_dir.as_deref()),
-        "output" => global.output.map(Format::word).map(str::to_owned),
-        "quiet" => Some(global.quiet.to_string()),
-        "no_color" => Some(global.no_color().to_string()),
-        _ => None,
+        "output" => global.output.map(Format::word).into(),
+        "quiet" => global.quiet.into(),
+        "no_color" => global.no_color().into(),
+        _ => Value::Null,
     }
 }

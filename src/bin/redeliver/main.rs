@@ -21,6 +21,7 @@ mod filter;
 mod fuzz;
 mod lines;
 mod manual;
+mod masked;
 mod message;
 mod msg;
 mod output;

@@ -23,7 +23,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) async fn open(global: &Global) -> Result<Self> {
         let mut access = global.access.clone();
-        let (url, private) = if let Some(url) = global.url() {
+        let (url, private) = if let Some(url) = global.url()? {
             access.check().map_err(|told| fail(Exit::Usage, told))?;
             (url.to_owned(), None)
         } else {

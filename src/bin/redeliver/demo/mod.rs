@@ -78,7 +78,7 @@ impl Summary {
 pub(crate) async fn run(global: &Global, args: &DemoArgs) -> Result<Exit> {
     let mut signals = Signals::catch()?;
     let dir = tempfile::Builder::new().prefix("redeliver-demo-").tempdir()?;
-    let session = match global.url() {
+    let session = match global.url()? {
         Some(_) => Session::open(global).await?,
         None => Session::open(&global.with_data_dir(dir.path())).await?,
     };
