@@ -56,7 +56,7 @@ const LOOK: &[&str] = &[
     "hkeys", "hexists", "hscan", "type", "lrange", "lindex", "lpos", "zmscore", "zrange", "zscan",
     "zcount",
 ];
-const OPERATE: &[&str] = &["lrem", "unlink"];
+const OPERATE: &[&str] = &["lrem", "unlink", "script|exists"];
 
 impl Role {
     /// Every role.

@@ -97,6 +97,7 @@ async fn the_rights_for_everything_are_enough_for_every_verb() {
     assert_eq!(queue.repair(|_| {}).await.unwrap().mended.len(), 2);
     assert!(queue.check(|_| {}).await.unwrap().is_clean());
     assert_eq!(queue.server().queues().await.unwrap(), [queue.name().clone()]);
+    assert!(queue.server().cached_scripts().await.unwrap().contains(&true));
     all.redis::<()>(&["LPUSH", &all.key("bell"), "1"]);
     assert!(queue.destroy().await.unwrap() > 0);
 }

@@ -9,7 +9,7 @@ use super::probe::Probe;
 use crate::server::Session;
 
 /// A command on scratch keys, in words; `HASH` is a hash that is there, `NONE` is nothing.
-const HARMLESS: [&str; 41] = [
+const HARMLESS: [&str; 42] = [
     // No such database: refused after the rights were looked at, as are the others like it.
     "SELECT none",
     "INFO server",
@@ -22,6 +22,7 @@ const HARMLESS: [&str; 41] = [
     "EVALSHA 0000000000000000000000000000000000000000 0",
     // A script that does not compile is never kept.
     "SCRIPT LOAD (",
+    "SCRIPT EXISTS 0000000000000000000000000000000000000000",
     "HSETNX HASH f v",
     "HSET HASH f v",
     "HMGET HASH f",
