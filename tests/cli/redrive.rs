@@ -100,3 +100,21 @@ fn a_killed_redrive_is_ended_by_a_poller_with_exact_counts() {
     assert_eq!((&counts["redriven"], &counts["ready"]), (&20.into(), &20.into()));
     site.run(&["check", "q"]).ok();
 }
+
+#[test]
+fn what_is_no_dead_letter_is_named_and_the_others_are_taken() {
+    let site = Site::new();
+    let _server = dead(&site, 2);
+    let dead: Vec<_> = site.run(&["dead", "ls", "q"]).ok().lines();
+    let [first, second] = [0, 1].map(|at| dead[at]["id"].as_str().unwrap().to_owned());
+    let ready = site.run(&["push", "q", "waits"]).ok().json()["id"].as_str().unwrap().to_owned();
+    let unknown = "01JD0Z3N9Q6V2G7T8K4M5R1XYZ";
+    let told = format!("redeliver: not a dead letter: {ready}, {unknown}\n");
+    for (verb, done, id) in [("purge", "purged", &first), ("redrive", "redriven", &second)] {
+        let run = site.run(&["dead", verb, "q", &ready, id, unknown, id]);
+        assert_eq!((run.code, &run.json()[done]), (4, &1.into()), "{run:?}");
+        assert!(run.stderr.ends_with(&told), "{run:?}");
+        let again = site.run(&["dead", verb, "q", id]);
+        assert!(again.stderr.ends_with(&format!("not a dead letter: {id}\n")), "{again:?}");
+    }
+}

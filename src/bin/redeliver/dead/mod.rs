@@ -3,6 +3,7 @@
 mod export;
 mod import;
 pub(crate) mod letter;
+mod named;
 mod purge;
 mod redrive;
 

@@ -5,6 +5,7 @@ use clap::Args;
 use redeliver::{MessageId, Queue, QueueName, Raw, State};
 use serde_json::json;
 
+use super::named::Named;
 use crate::args::Global;
 use crate::bulk::{Done, Words, each_step, purge_some, tell_dry};
 use crate::exit_code::{Exit, fail};
@@ -68,10 +69,11 @@ pub(crate) async fn run(global: &Global, args: &PurgeArgs) -> Result<Exit> {
 }
 
 async fn these(session: &Session, queue: &Queue<Raw>, ids: &[MessageId]) -> Result<Exit> {
-    let purged = queue.dead().purge(ids).await?;
+    let named = Named::of(queue, ids).await?;
+    let purged = queue.dead().purge(&named.ids).await?;
     let json = json!({"queue": queue.name().as_str(), "purged": purged});
     session.out.one(&json, || format!("{} purged", many(purged, "dead letter")))?;
-    Ok(if purged < ids.len() as u64 { Exit::NotFound } else { Exit::Ok })
+    Ok(named.tell(purged))
 }
 
 /// Takes what is dead by now, and not what dies while this runs.

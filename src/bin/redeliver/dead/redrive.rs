@@ -8,6 +8,7 @@ use redeliver::{
 };
 use serde_json::{Value, json};
 
+use super::named::Named;
 use crate::args::Global;
 use crate::bulk::{Words, tell_dry};
 use crate::exit_code::{Exit, fail};
@@ -153,10 +154,11 @@ pub(crate) async fn run(global: &Global, args: &RedriveArgs) -> Result<Exit> {
 }
 
 async fn these(session: &Session, queue: &Queue<Raw>, ids: &[MessageId]) -> Result<Exit> {
-    let redriven = queue.dead().redrive(ids).await?;
+    let named = Named::of(queue, ids).await?;
+    let redriven = queue.dead().redrive(&named.ids).await?;
     let json = json!({"queue": queue.name().as_str(), "redriven": redriven});
     session.out.one(&json, || format!("{} redriven", many(redriven, "dead letter")))?;
-    Ok(if redriven < ids.len() as u64 { Exit::NotFound } else { Exit::Ok })
+    Ok(named.tell(redriven))
 }
 
 async fn steer(session: &Session, queue: &Queue<Raw>, control: ControlArgs) -> Result<Exit> {
