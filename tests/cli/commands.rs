@@ -190,6 +190,24 @@ fn a_queue_that_was_never_pushed_to_is_listed_once_it_is_paused_or_set_and_that_
 }
 
 #[test]
+fn a_command_that_lacks_its_choice_names_all_of_them() {
+    let site = Site::new();
+    let id = "01JD0Z3N9Q6V2G7T8K4M5R1XYZ";
+    let lacking: [(&[&str], &[&str]); 2] = [
+        (&["queue", "set", "q"], &["--max-ready", "--max-bytes", "--partitions"]),
+        (&["msg", "reschedule", "q", id], &["--delay", "--at"]),
+    ];
+    for (args, choices) in lacking {
+        let run = site.run(args);
+        assert_eq!(run.code, 2, "{run:?}");
+        let (told, _) = run.stderr.split_once("Usage:").unwrap();
+        assert!(choices.iter().all(|choice| told.contains(choice)), "{run:?}");
+    }
+    let both = ["msg", "reschedule", "q", id, "--delay", "1s", "--at", "2030-01-31T08:00:00Z"];
+    assert_eq!(site.run(&both).code, 2);
+}
+
+#[test]
 fn queue_set_caps_pushes_and_counts_tell_the_caps() {
     let site = Site::new();
     let _server = site.holder("q");

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use redeliver::{Due, MessageId, Queue, QueueName, Raw, Rescheduled};
 use serde_json::json;
@@ -22,6 +22,7 @@ Examples:
 
 /// `msg reschedule`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("when").required(true))]
 pub(crate) struct RescheduleArgs {
     /// The queue's name.
     queue: QueueName,
@@ -29,10 +30,10 @@ pub(crate) struct RescheduleArgs {
     #[arg(value_name = "ID", required = true)]
     ids: Vec<MessageId>,
     /// Delivers them this long from now.
-    #[arg(long, value_name = "DURATION", value_parser = backoff::duration, conflicts_with = "at")]
+    #[arg(long, value_name = "DURATION", value_parser = backoff::duration, group = "when")]
     delay: Option<Duration>,
     /// Delivers them at this time, such as 2030-01-31T08:00:00Z; a past one means now.
-    #[arg(long, value_name = "RFC3339", required_unless_present = "delay")]
+    #[arg(long, value_name = "RFC3339", group = "when")]
     at: Option<Timestamp>,
 }
 

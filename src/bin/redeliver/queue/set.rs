@@ -1,7 +1,7 @@
 //! `queue set`: the caps of a queue, and how many partitions it has.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use redeliver::{Limits, MAX_PARTITIONS, QueueName};
 use serde_json::json;
 
@@ -21,19 +21,25 @@ Examples:
 
 /// What is set; what is not given stays as it is.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct SetArgs {
     /// The queue's name.
     queue: QueueName,
     /// Refuses pushes to ready beyond this many messages; delayed ones are taken.
-    #[arg(long, value_name = "N", required_unless_present_any = ["max_bytes", "partitions"])]
+    #[arg(long, value_name = "N", group = "what")]
     max_ready: Option<u64>,
     /// Refuses every new message while all records take this much memory, as the server estimates
     /// it: bytes, or a number with kB, MB, GB, KiB, MiB or GiB.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, group = "what")]
     max_bytes: Option<u64>,
     /// Spreads the queue over this many partitions, 1 to 64. With fewer than before, those beyond
     /// take no more pushes and are served until they are empty.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_PARTITIONS.into()))]
+    #[arg(
+        long,
+        value_name = "N",
+        group = "what",
+        value_parser = clap::value_parser!(u32).range(1..=MAX_PARTITIONS.into())
+    )]
     partitions: Option<u32>,
 }
 
