@@ -55,6 +55,8 @@ pub const OLDEST_READY_AGE: &str = "redeliver_oldest_ready_age_seconds";
 pub const OVERDUE: &str = "redeliver_overdue_seconds";
 /// What ever happened to messages, by `queue` and `outcome`, whoever did it: the server's counters.
 pub const OUTCOMES: &str = "redeliver_outcomes_total";
+/// 1 while a `queue` can be read, 0 while it is damaged or of a later version.
+pub const READABLE: &str = "redeliver_readable";
 /// 1 while the Redis or Valkey server answers.
 pub const UP: &str = "redeliver_up";
 /// What the server holds in memory, where its user may see it.
@@ -82,13 +84,14 @@ const COUNTERS: [Described; 7] = [
     (Teller::Library, MOVED, "Messages moved by pollers of this process, by outcome."),
     (Teller::Serve, OUTCOMES, "What ever happened to messages, whoever did it, by outcome."),
 ];
-const GAUGES: [Described; 9] = [
+const GAUGES: [Described; 10] = [
     (Teller::Library, LAST_PASS, "When the poller's last pass ended, by this host's clock."),
     (Teller::Serve, MESSAGES, "Messages in each state."),
     (Teller::Serve, PAUSED, "1 while the queue hands out nothing."),
     (Teller::Serve, STALLED, "1 while something is due and nothing moves."),
     (Teller::Serve, OLDEST_READY_AGE, "Since the push of the message at the head of ready."),
     (Teller::Serve, OVERDUE, "How long the earliest message has been due without being moved."),
+    (Teller::Serve, READABLE, "1 while the queue can be read."),
     (Teller::Serve, UP, "1 while the Redis or Valkey server answers."),
     (Teller::Serve, SERVER_MEMORY, "What the server holds in memory."),
     (Teller::Serve, SERVER_MEMORY_LIMIT, "What the server may hold in memory; 0: no limit."),

@@ -84,7 +84,7 @@ fn a_file_that_a_power_loss_cut_within_a_transaction_is_safe_again() {
     // The last five bytes are of the `EXEC` that ends the second push.
     let file = site.append_only_file();
     let cut = std::fs::metadata(&file).unwrap().len() - 5;
-    std::fs::File::options().write(true).open(&file).unwrap().set_len(cut).unwrap();
+    File::options().write(true).open(&file).unwrap().set_len(cut).unwrap();
     site.run(&["push", "q", "new"]).ok();
     wait_for("the end of the server", || !site.is_up());
     site.run(&["check", "q"]).ok();

@@ -8,7 +8,7 @@ use anyhow::Result;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use metrics::{counter, describe_gauge, gauge};
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
 use redeliver::Counts;
@@ -19,8 +19,6 @@ use super::app::{App, Latest, Watched};
 /// Up to the most messages of one call.
 const BATCH_BUCKETS: [f64; 11] =
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1000.0];
-/// 1 while the `queue` can be read, 0 while it is damaged or of a later version.
-const READABLE: &str = "redeliver_readable";
 /// A queue that is gone is gone from the metrics after this.
 const FORGET_AFTER: Duration = Duration::from_secs(120);
 /// From a script of half a millisecond to a handler of minutes.
@@ -35,7 +33,6 @@ pub(super) fn install() -> Result<PrometheusHandle> {
         .idle_timeout(MetricKindMask::GAUGE, Some(FORGET_AFTER));
     let handle = builder.install_recorder()?;
     names::describe();
-    describe_gauge!(READABLE, "1 while the queue can be read.");
     Ok(handle)
 }
 
@@ -98,7 +95,7 @@ pub(super) fn note(watched: &Watched, before: Option<&Counts>, latest: &Latest) 
 /// Whether a queue could be read at the latest look.
 pub(super) fn note_readable(watched: &Watched, readable: bool) {
     let queue = [("queue", watched.name.to_string())];
-    gauge!(READABLE, &queue).set(f64::from(u8::from(readable)));
+    gauge!(names::READABLE, &queue).set(f64::from(u8::from(readable)));
 }
 
 /// What the server holds in memory, and may hold.
