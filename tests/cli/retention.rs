@@ -1,26 +1,26 @@
 //! How long dead letters are kept, by those who run pollers.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::fixture::{Holder, Site, wait_for};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// As many dead letters, which died so many days ago.
 fn dead(site: &Site, queue: &str, days: &[u64]) {
     for day in days {
         site.run(&["push", queue, &day.to_string()]).ok();
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let now_ms = u64::try_from(now.as_millis()).unwrap();
-    let script = "for i, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-        redis.call('ZADD', KEYS[2], ARGV[i], id) end
+    let script = "local now = redis.call('TIME')[1]
+        for i, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+        redis.call('ZADD', KEYS[2], (now - ARGV[i]) * 1000, id) end
         redis.call('DEL', KEYS[1])";
     let mut kill = redis::cmd("EVAL");
     kill.arg(script).arg(2).arg(format!("rd:{{{queue}.0}}:ready"));
     kill.arg(format!("rd:{{{queue}.0}}:dead"));
     for day in days {
-        kill.arg(now_ms - day * DAY_MS);
+        kill.arg(day * DAY);
     }
     kill.exec(&mut site.connection()).unwrap();
 }

@@ -120,14 +120,11 @@ impl Done {
     /// A batch is sent whole or not at all.
     fn too_long(&self, first: u64, line: u64) -> anyhow::Error {
         let told = format!("line {line} is too long: at most {DEFAULT_PAYLOAD_LIMIT} bytes");
-        match first {
-            1 => fail(Exit::Usage, format!("{told}; nothing was pushed")),
-            _ => {
-                let pushed = self.pushed;
-                let told = format!("{told}; {pushed} pushed, and none from line {first} on");
-                fail(Exit::Failure, told)
-            }
+        if first == 1 {
+            return fail(Exit::Usage, format!("{told}; nothing was pushed"));
         }
+        let pushed = self.pushed;
+        fail(Exit::Failure, format!("{told}; {pushed} pushed, and none from line {first} on"))
     }
 }
 
