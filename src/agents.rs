@@ -37,9 +37,8 @@ impl Agents {
             // A drained partition keeps its extender: a handler may still have to hear of a lease there.
             let mut extended = BTreeSet::new();
             let extend = |number: u32, _| {
-                let store = extending.partition(number).store.clone();
-                let leases = Arc::clone(&leases[number as usize]);
-                let sweep = Extender::new(store, leases, lease, cap);
+                let leases = &leases[number as usize];
+                let sweep = Extender::new(extending.partition(number), leases, (lease, cap));
                 once(&mut extended, number, sweep::run(sweep, token.clone()))
             };
             let poll = |number, stop| sweep::run(Pass::new(&polling, number, None), stop);

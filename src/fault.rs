@@ -153,6 +153,11 @@ fn served_by(node: &Node) -> String {
     format!("the queue is served by {node}")
 }
 
+/// Whether a failure is told after so many before it: trouble that goes on is told ever more seldom.
+pub(crate) fn is_news(failures: u32) -> bool {
+    failures == 0 || failures.is_power_of_two()
+}
+
 /// Full jitter up to 1 s: how long to wait before try number `tries` (from 0) is repeated.
 pub(crate) fn pause(tries: u32) -> Duration {
     let longest = FIRST_BACKOFF.saturating_mul(1 << tries.min(16)).min(MAX_BACKOFF);
@@ -183,6 +188,12 @@ mod tests {
         assert!(matches!(other, Fault::Refused { .. }));
         let garbled = RedisError::from((ErrorKind::Parse, "what the server may have done"));
         assert!(matches!(Fault::of(&garbled), Fault::Ambiguous { timeout: false, .. }));
+    }
+
+    #[test]
+    fn trouble_that_goes_on_is_told_ever_more_seldom() {
+        let told = (0..1000).filter(|failures| is_news(*failures)).collect::<Vec<_>>();
+        assert_eq!(told, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::MAX_BATCH;
 use crate::claims::{Claimed, claim};
 use crate::error::Result;
-use crate::fault::pause;
+use crate::fault::{is_news, pause};
 use crate::handling::{Handler, Handling};
 use crate::message::Payload;
 use crate::op::claim::Left;
@@ -220,8 +220,10 @@ impl<T: Payload, H: Handler<T>> Lane<T, H> {
     }
 
     fn failed(&mut self, error: &crate::error::Error) {
-        let (queue, partition) = (&self.partition.name, self.partition.number);
-        tracing::warn!(%queue, partition, %error, "claim failed");
+        if is_news(self.failures) {
+            let (queue, partition) = (&self.partition.name, self.partition.number);
+            tracing::warn!(%queue, partition, %error, failures = self.failures, "claim failed");
+        }
         self.failures = self.failures.saturating_add(1);
     }
 }

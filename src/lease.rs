@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::Receipt;
 use crate::batch::MAX_BATCH;
 use crate::error::Result;
-use crate::name::MessageId;
+use crate::name::{MessageId, QueueName};
 use crate::op::extend::{Extend, ExtendItem, Extended};
-use crate::store::Store;
+use crate::partition::Partition;
 use crate::sweep::{Next, Sweep};
 
 /// Extensions a lease gets while it lasts: two may fail before it ends.
@@ -141,16 +141,20 @@ impl Drop for Care {
 /// the others.
 #[derive(Debug)]
 pub(crate) struct Extender {
-    store: Store,
+    partition: Arc<Partition>,
     leases: Arc<Leases>,
     lease: Duration,
     cap: Duration,
 }
 
 impl Extender {
-    /// `store` must have a link of its own: a shared one is driven by the runtime of the handlers.
-    pub(crate) fn new(store: Store, leases: Arc<Leases>, lease: Duration, cap: Duration) -> Self {
-        Self { store, leases, lease, cap }
+    /// The partition must have links of its own: shared ones are driven by the runtime of the handlers.
+    pub(crate) fn new(
+        partition: &Arc<Partition>,
+        leases: &Arc<Leases>,
+        (lease, cap): (Duration, Duration),
+    ) -> Self {
+        Self { partition: Arc::clone(partition), leases: Arc::clone(leases), lease, cap }
     }
 
     fn interval(&self) -> Duration {
@@ -161,6 +165,10 @@ impl Extender {
 impl Sweep for Extender {
     const NAME: &'static str = "extender";
 
+    fn queue(&self) -> &QueueName {
+        &self.partition.name
+    }
+
     async fn pass(&mut self) -> Result<Next> {
         let started = Instant::now();
         for receipts in self.leases.due(self.cap).chunks(MAX_BATCH) {
@@ -169,10 +177,11 @@ impl Sweep for Extender {
             let call = Extend(items.collect());
             let sent = Instant::now();
             // A call that hangs must not keep this loop from telling handlers of lost leases.
-            let Ok(extended) = timeout(self.interval(), self.store.run(&call)).await else {
+            let Ok(extended) = timeout(self.interval(), self.partition.store.run(&call)).await
+            else {
                 tracing::warn!(leases = receipts.len(), "leases could not be extended in time");
                 // This wait may be shorter than the link's own, which would then never end it.
-                self.store.drop_link().await;
+                self.partition.store.drop_link().await;
                 break;
             };
             for (receipt, outcome) in receipts.iter().zip(extended?.reply) {

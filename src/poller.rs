@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::dead_letters::trim;
 use crate::error::Result;
 use crate::message::Payload;
+use crate::name::QueueName;
 use crate::op::redeliver::{Redeliver, Redelivered};
 use crate::partition::Partition;
 use crate::queue::Queue;
@@ -156,6 +157,10 @@ impl Pass {
 
 impl Sweep for Pass {
     const NAME: &'static str = "poller";
+
+    fn queue(&self) -> &QueueName {
+        &self.shared.name
+    }
 
     async fn pass(&mut self) -> Result<Next> {
         let call = Redeliver { limit: PASS_LIMIT, poller: &self.name };

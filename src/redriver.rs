@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::drive::{Redrive, Step};
 use crate::error::Result;
 use crate::message::Payload;
+use crate::name::QueueName;
 use crate::queue::Queue;
 use crate::redrive::adopt;
 use crate::sweep::{self, Next, Sweep};
@@ -47,6 +48,10 @@ struct Adoption<T> {
 
 impl<T: Payload> Sweep for Adoption<T> {
     const NAME: &'static str = "redriver";
+
+    fn queue(&self) -> &QueueName {
+        self.queue.name()
+    }
 
     async fn pass(&mut self) -> Result<Next> {
         let Some(redrive) = &mut self.driven else {

@@ -6,7 +6,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
-use crate::fault::pause;
+use crate::fault::{is_news, pause};
+use crate::name::QueueName;
 use crate::simulated;
 
 /// The runtime's timer rounds to 1 ms; the last stretch of a wait is slept by a thread.
@@ -24,6 +25,7 @@ pub(crate) enum Next {
 /// Something that has to be looked after, time and again.
 pub(crate) trait Sweep: Send {
     const NAME: &'static str;
+    fn queue(&self) -> &QueueName;
     /// One bounded pass.
     fn pass(&mut self) -> impl Future<Output = Result<Next>> + Send;
     /// Returns when there is a reason to come earlier. A lost hint costs time, nothing else.
@@ -42,8 +44,11 @@ pub(crate) async fn run<S: Sweep>(mut sweep: S, stop: CancellationToken) {
                 wait
             }
             Some(Err(error)) => {
-                tracing::warn!(sweep = S::NAME, %error, failures, "pass failed");
-                failures += 1;
+                if is_news(failures) {
+                    let queue = sweep.queue();
+                    tracing::warn!(%queue, sweep = S::NAME, %error, failures, "pass failed");
+                }
+                failures = failures.saturating_add(1);
                 pause(failures)
             }
         };
