@@ -4,22 +4,22 @@ use redeliver::{Message, MessageId, Policy, Raw};
 
 use crate::fixture::{Fixture, SECOND, shared};
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// No poller sleeps longer, in microseconds.
 const MAX_IDLE: u64 = 5_000_000;
 
 /// Promoted, reclaimed, died, ghosts, more, microseconds.
-fn redeliver(fixture: &Fixture, limit: &str, poller: &str) -> [u64; 6] {
+pub(crate) fn redeliver(fixture: &Fixture, limit: &str, poller: &str) -> [u64; 6] {
     fixture.call("redeliver", &[limit, poller])
 }
 
-async fn schedule(fixture: &Fixture, count: usize, delay: Duration) -> Vec<MessageId> {
+pub(crate) async fn schedule(fixture: &Fixture, count: usize, delay: Duration) -> Vec<MessageId> {
     let messages = (0..count).map(|_| Message::new(Raw::from("a")).delay(delay));
     let pushed = fixture.queue.push_all(messages).await.unwrap();
     pushed.into_iter().map(redeliver::Pushed::id).collect()
 }
 
-async fn overdue(fixture: &Fixture, count: usize) -> Vec<MessageId> {
+pub(crate) async fn overdue(fixture: &Fixture, count: usize) -> Vec<MessageId> {
     let ids = fixture.push_many(count).await;
     let _held = fixture.queue.claim(1000).await.unwrap();
     for id in &ids {
@@ -28,12 +28,12 @@ async fn overdue(fixture: &Fixture, count: usize) -> Vec<MessageId> {
     ids
 }
 
-fn set_due(fixture: &Fixture, id: MessageId, at_ms: u64) {
+pub(crate) fn set_due(fixture: &Fixture, id: MessageId, at_ms: u64) {
     set_time(fixture, "scheduled", id, at_ms);
 }
 
 /// Wherever it may be by now.
-fn set_time(fixture: &Fixture, state: &str, id: MessageId, at_ms: u64) {
+pub(crate) fn set_time(fixture: &Fixture, state: &str, id: MessageId, at_ms: u64) {
     let (at, id) = (at_ms.to_string(), id.to_string());
     fixture.redis::<()>(&["ZADD", &fixture.key(state), &at, &id]);
     fixture.redis::<()>(&["LREM", &fixture.key("ready"), "1", &id]);
@@ -41,7 +41,7 @@ fn set_time(fixture: &Fixture, state: &str, id: MessageId, at_ms: u64) {
 
 /// Looks at a message that falls due in less than five seconds; once more, should the machine be
 /// so slow that it falls due meanwhile.
-fn undisturbed<R>(fixture: &Fixture, id: MessageId, look: impl Fn(u64) -> R) -> R {
+pub(crate) fn undisturbed<R>(fixture: &Fixture, id: MessageId, look: impl Fn(u64) -> R) -> R {
     for _ in 0..10 {
         let at = fixture.now_us() / 1000 + 4_900;
         set_due(fixture, id, at);
@@ -268,24 +268,6 @@ async fn redeliver_rings_the_bell_for_what_it_brings_back() {
         assert_eq!(fixture.len("bell"), 1, "{state}");
     }
     fixture.assert_law().await;
-}
-
-#[tokio::test]
-async fn redeliver_rings_for_one_due_and_one_overdue_whoever_watches_already() {
-    let fixture = Fixture::new().await;
-    let held = overdue(&fixture, 1).await[0];
-    let [due, next] = schedule(&fixture, 2, HOUR).await[..] else { panic!("two were scheduled") };
-    let rung = undisturbed(&fixture, next, |_| {
-        set_time(&fixture, "pending", held, 4_000_000_000_000);
-        set_due(&fixture, due, 4_000_000_000_000);
-        redeliver(&fixture, "10", "p");
-        fixture.silence();
-        set_time(&fixture, "pending", held, 1);
-        set_due(&fixture, due, 1);
-        assert_eq!(redeliver(&fixture, "10", "p")[..2], [1, 1]);
-        fixture.len("bell")
-    });
-    assert_eq!(rung, 1);
 }
 
 #[tokio::test]

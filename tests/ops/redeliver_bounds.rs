@@ -1,8 +1,12 @@
-//! How much one redeliver reads.
+//! How much one redeliver reads, and how little it rings for.
 
-use crate::fixture::SECOND;
 use crate::fixture::under_test::{Only, lacks};
+use crate::fixture::{Fixture, SECOND};
 use crate::pages::{self, LONG, pages_of, push};
+use crate::redeliver::{HOUR, overdue, redeliver, schedule, set_due, set_time, undisturbed};
+
+/// No test lasts until then.
+const FAR: u64 = 4_000_000_000_000;
 
 #[tokio::test]
 async fn redeliver_reads_no_more_records_than_its_budget_may_have_room_for() {
@@ -23,4 +27,24 @@ async fn redeliver_reads_no_more_records_than_its_budget_may_have_room_for() {
         assert_eq!(read.await, pages, "{length}");
         fixture.assert_law().await;
     }
+}
+
+#[tokio::test]
+async fn redeliver_rings_for_one_due_or_one_overdue_whoever_watches_already() {
+    let fixture = Fixture::new().await;
+    let held = overdue(&fixture, 1).await[0];
+    let [due, next] = schedule(&fixture, 2, HOUR).await[..] else { panic!("two were scheduled") };
+    let rung = undisturbed(&fixture, next, |_| {
+        [(1, FAR), (FAR, 1), (1, 1)].map(|(held_at, due_at)| {
+            set_time(&fixture, "pending", held, FAR);
+            set_due(&fixture, due, FAR);
+            redeliver(&fixture, "10", "p");
+            fixture.silence();
+            set_time(&fixture, "pending", held, held_at);
+            set_due(&fixture, due, due_at);
+            let moved = redeliver(&fixture, "10", "p");
+            (moved[0], moved[1], fixture.len("bell"))
+        })
+    });
+    assert_eq!(rung, [(0, 1, 1), (1, 0, 1), (1, 1, 1)]);
 }
