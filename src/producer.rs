@@ -74,15 +74,19 @@ impl Shared {
     }
 
     /// Pushes many; those of one partition in order. After a refusal for a cap, that partition gets
-    /// no further call.
-    pub(crate) async fn push_many(&self, messages: Vec<Prepared>) -> Result<Vec<Ran<Proven>>> {
+    /// no further call, and what was not sent has no outcome.
+    pub(crate) async fn push_many(
+        &self,
+        messages: Vec<Prepared>,
+    ) -> Result<Vec<Option<Ran<Proven>>>> {
         self.learn().await;
         let messages: Vec<Item> = messages.into_iter().map(Arc::new).collect();
         let mut placed: Vec<Option<Ran<Proven>>> = vec![None; messages.len()];
         let mut open: Vec<usize> = (0..messages.len()).collect();
+        let mut is_full = false;
         for _ in 0..MAX_MOVES {
-            if open.is_empty() {
-                return Ok(placed.into_iter().flatten().collect());
+            if open.is_empty() || is_full {
+                return Ok(placed);
             }
             let known = self.news.known();
             let items: Vec<_> = open.iter().map(|index| &messages[*index]).collect();
@@ -102,9 +106,10 @@ impl Shared {
                         self.news.adopt(routing);
                         open.push(index);
                     }
-                    // The first refusal is what its caller is told.
-                    Placed::Full { .. } => return Ok(vec![ran]),
-                    _ => placed[index] = Some(ran),
+                    told => {
+                        is_full |= matches!(told, Placed::Full { .. });
+                        placed[index] = Some(ran);
+                    }
                 }
             }
             open.sort_unstable();

@@ -83,6 +83,16 @@ impl Pushed {
     }
 }
 
+/// What became of each; whatever was not sent any more shares the refusal that was the reason.
+pub(crate) fn each(ids: Vec<MessageId>, placed: Vec<Option<Ran<Proven>>>) -> Vec<Result<Pushed>> {
+    let told = ids.into_iter().zip(placed);
+    let told: Vec<_> = told.map(|(id, ran)| ran.map(|ran| Pushed::proven(id, ran))).collect();
+    let is_full = |error: &&Error| matches!(error, Error::Limited { .. } | Error::Ambiguous { .. });
+    let mut refusals = told.iter().flatten().filter_map(|told| told.as_ref().err());
+    let refusal = refusals.find(is_full).cloned().unwrap_or_else(restless);
+    told.into_iter().map(|told| told.unwrap_or_else(|| Err(refusal.clone()))).collect()
+}
+
 pub(crate) fn restless() -> Error {
     let reason = "the number of partitions kept changing; nothing was pushed";
     Error::Unavailable { reason: reason.into() }

@@ -20,7 +20,7 @@ use crate::op::limit::Limits;
 use crate::op::redeliver::Redelivered;
 use crate::op::reschedule::Rescheduled;
 use crate::policy::Policy;
-use crate::pushed::Pushed;
+use crate::pushed::{self, Pushed};
 use crate::repartition::Partitions;
 use crate::script::within;
 use crate::server::Server;
@@ -128,21 +128,31 @@ impl<T: Payload> Queue<T> {
         &self,
         messages: impl IntoIterator<Item = M>,
     ) -> Result<Vec<Pushed>> {
+        self.push_each(messages).await?.into_iter().collect()
+    }
+
+    /// The same for whoever wants to know of each message what became of it, in their order. Only a
+    /// full queue refuses some of them: those have [`Error::Limited`](crate::Error), and so have those
+    /// that were not sent any more.
+    pub async fn push_each<M: Into<Message<T>>>(
+        &self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<Vec<Result<Pushed>>> {
         let messages: Vec<Message<T>> = messages.into_iter().map(Into::into).collect();
         let span = spans::send(&self.shared.name, messages.len());
         let prepared = messages.into_iter().map(|mut message| {
             spans::carry(&span, message.header_mut());
             message.prepare(&self.shared.policy)
         });
-        let prepared = prepared.collect::<Result<_>>()?;
-        let pushed = self.push_prepared(prepared).instrument(span.clone()).await;
-        pushed.inspect_err(|_| spans::failed(&span))
-    }
-
-    async fn push_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<Pushed>> {
+        let prepared = prepared.collect::<Result<Vec<Prepared>>>()?;
         let ids: Vec<_> = prepared.iter().map(|item| item.id).collect();
-        let placed = self.shared.push_many(prepared).await?;
-        ids.into_iter().zip(placed).map(|(id, ran)| Pushed::proven(id, ran)).collect()
+        let placed = self.shared.push_many(prepared).instrument(span.clone()).await;
+        let told = placed.map(|placed| pushed::each(ids, placed));
+        if told.as_ref().is_ok_and(|told| told.iter().all(Result::is_ok)) {
+            return told;
+        }
+        spans::failed(&span);
+        told
     }
 
     /// Takes up to `limit` (1 to 1,000) ready messages, oldest first, under the policy's lease; none
