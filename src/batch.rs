@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 
 use crate::attempt::Receipt;
@@ -159,6 +159,8 @@ fn stopped() -> Error {
 async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>, turn: Turn) {
     let mut calls = JoinSet::new();
     while let Some(first) = inbox.recv().await {
+        // One answer wakes many callers: those that are about to run come along.
+        yield_now().await;
         while calls.try_join_next().is_some() {}
         if calls.len() >= B::CALLS {
             calls.join_next().await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,8 @@ impl<H> Claiming<H> {
     async fn room(&self) -> Vec<OwnedSemaphorePermit> {
         let mut room = Vec::new();
         room.extend(Arc::clone(&self.slots).acquire_owned().await.ok());
+        // One answer ends many handlers: those that are about to run leave their slots too.
+        yield_now().await;
         let fair = self.concurrency.div_ceil(self.busy.load(Ordering::Relaxed).max(1));
         self.fill(&mut room, fair.min(MAX_BATCH));
         let mut tasks = self.tasks();
