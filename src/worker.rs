@@ -30,9 +30,11 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a handler for each message of a queue, many at a time.
 ///
-/// While a handler runs its lease is extended every third of it, from a thread of its own. Whoever
-/// loses a lease all the same is told by [`Context::lost`](crate::Context::lost). When the process dies, its messages come
-/// back as their leases end.
+/// A lease is extended every third of it, from its claim until its settlement is answered, by a thread
+/// of its own: handlers that block the runtime cost none. Whoever loses a lease all the same is told
+/// by [`Context::lost`](crate::Context::lost). When the process dies, its messages come back as their
+/// leases end.
+///
 /// Its handlers are shared by all partitions of the queue that have something, in turn; one that does
 /// not answer keeps none of them.
 ///
