@@ -1,7 +1,7 @@
 //! The thread beside a worker: its extender and its poller, on a runtime that no handler can block.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -35,7 +35,7 @@ impl Agents {
         let (token, leases) = (stop.clone(), Arc::clone(leases));
         let life = async move {
             // A drained partition keeps its extender: a handler may still have to hear of a lease there.
-            let mut extended = BTreeSet::new();
+            let mut extended = BTreeMap::new();
             let extend = |number: u32, _| {
                 let leases = &leases[number as usize];
                 let sweep = Extender::new(extending.partition(number), leases, (lease, cap));
@@ -68,15 +68,21 @@ impl Agents {
     }
 }
 
-/// Runs what outlives its partition's being drained, and no second one when that is served again.
+/// Runs what outlives its partition's being drained, and no second one beside it when that is served
+/// again.
 fn once<F: Future<Output = ()>>(
-    begun: &mut BTreeSet<u32>,
+    begun: &mut BTreeMap<u32, Weak<()>>,
     number: u32,
     task: F,
 ) -> impl Future<Output = ()> + use<F> {
-    let first = begun.insert(number).then_some(task);
+    let runs = begun.get(&number).is_some_and(|life| life.strong_count() > 0);
+    let first = (!runs).then(|| {
+        let life = Arc::new(());
+        begun.insert(number, Arc::downgrade(&life));
+        (task, life)
+    });
     async {
-        if let Some(task) = first {
+        if let Some((task, _life)) = first {
             task.await;
         }
     }
@@ -99,11 +105,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_partition_that_is_served_again_gets_no_second_extender() {
-        let (started, mut begun) = (Cell::new(0), BTreeSet::new());
-        for number in [0, 1, 0, 1, 2, 1] {
-            once(&mut begun, number, async { started.set(started.get() + 1) }).await;
-        }
-        assert_eq!(started.get(), 3);
+    async fn a_partition_gets_no_second_extender_while_it_has_one() {
+        let (started, mut begun) = (Cell::new(0), BTreeMap::new());
+        let mut start = |number| once(&mut begun, number, async { started.set(started.get() + 1) });
+        let first = start(0);
+        start(0).await;
+        assert_eq!(started.get(), 0, "the first one is there");
+        first.await;
+        start(1).await;
+        start(0).await;
+        assert_eq!(started.get(), 3, "its first one has ended");
     }
 }

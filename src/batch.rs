@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::attempt::Receipt;
@@ -15,6 +15,7 @@ use crate::op::push::{Placed, Push, Routed};
 use crate::op::release::{Release, ReleaseItem, Released};
 use crate::op::retry::{Failed, Retry, RetryItem};
 use crate::store::{CALL_PATIENCE, Ran, Store};
+use crate::together;
 
 /// Items of one call: beyond it a script gains little and blocks others longer.
 pub(crate) const MAX_BATCH: usize = 512;
@@ -126,8 +127,17 @@ impl<B: Batched> Driver<B> {
 
     /// Sends many items without waiting for others.
     pub(crate) async fn run(&self, items: Vec<B::Item>) -> Result<Ran<Vec<B::Outcome>>> {
-        let _turn = turn::<B>(&self.turn).await;
-        B::collect(items).run(&self.store, Instant::now() + CALL_PATIENCE).await
+        let (store, queued) = (self.store.clone(), Arc::clone(&self.turn));
+        let given_up = Instant::now() + CALL_PATIENCE;
+        if B::CALLS > 1 {
+            return B::collect(items).run(&store, given_up).await;
+        }
+        // A caller that goes away does not end its turn: the server is still at it.
+        let call = async move {
+            let _turn = turn::<B>(&queued).await;
+            B::collect(items).run(&store, given_up).await
+        };
+        tokio::spawn(call).await.map_err(|_| stopped())?
     }
 
     /// The driver's task lives in the runtime of its first caller; when that one ends, the next
@@ -160,7 +170,7 @@ async fn drive<B: Batched>(store: Store, mut inbox: mpsc::Receiver<Entry<B>>, tu
     let mut calls = JoinSet::new();
     while let Some(first) = inbox.recv().await {
         // One answer wakes many callers: those that are about to run come along.
-        yield_now().await;
+        together::step_back().await;
         while calls.try_join_next().is_some() {}
         if calls.len() >= B::CALLS {
             calls.join_next().await;

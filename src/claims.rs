@@ -140,8 +140,10 @@ pub(crate) async fn gather<T: Payload>(
 }
 
 async fn claim_now<T: Payload>(partition: &Arc<Partition>, claim: Claim) -> Result<Claimed<T>> {
+    let begun = Instant::now();
     let (claimed, sent) = partition.store.run_timed(&claim).await?;
-    let doubtful = is_doubtful(sent.elapsed(), partition.store.route().may_change());
+    // A try that went before it may have been answered too late by one who was replaced since.
+    let doubtful = is_doubtful(begun.elapsed(), partition.store.route().may_change());
     let claimed_ms = claimed.deadline_ms.saturating_sub(millis(claim.lease));
     let deliver = |message| Delivery::new(partition, message, claimed_ms);
     let deliveries = claimed.messages.into_iter().map(deliver).collect();

@@ -46,7 +46,7 @@ impl<'a> DeadLetters<'a> {
     /// left alone. Says how many it brought back.
     pub async fn redrive(&self, ids: &[MessageId]) -> Result<u64> {
         self.of_all(ids, async |store, ids| {
-            let call = Redrive { limit: ANY, before_ms: ALWAYS_MS, ids };
+            let call = Redrive { limit: ANY, before_ms: ALWAYS_MS, ids, goes_on: false };
             Ok(store.run(&call).await?.reply.redriven)
         })
         .await
@@ -60,7 +60,7 @@ impl<'a> DeadLetters<'a> {
     /// that could bring back as many again.
     pub async fn redrive_oldest(&self, limit: u32, before_ms: u64) -> Result<Swept> {
         self.oldest(limit, before_ms, async |store, limit, before_ms| {
-            let call = Redrive { limit, before_ms, ids: &[] };
+            let call = Redrive { limit, before_ms, ids: &[], goes_on: false };
             let reply = store.run(&call).await?.reply;
             Ok(Swept { done: reply.redriven, left: reply.left })
         })

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::handling::{Handler, Handling};
 use crate::message::Payload;
 use crate::op::claim::Left;
 use crate::partition::Partition;
+use crate::together;
 use crate::waiter::Waiter;
 
 /// How long a claim keeps the room that it asks for, while others may need it. What comes later takes
@@ -57,7 +58,7 @@ impl<H> Claiming<H> {
         let mut room = Vec::new();
         room.extend(Arc::clone(&self.slots).acquire_owned().await.ok());
         // One answer ends many handlers: those that are about to run leave their slots too.
-        yield_now().await;
+        together::step_back().await;
         let fair = self.concurrency.div_ceil(self.busy.load(Ordering::Relaxed).max(1));
         self.fill(&mut room, fair.min(MAX_BATCH));
         let mut tasks = self.tasks();

@@ -75,7 +75,7 @@ impl Reach {
         let Some(limit) = NonZeroU32::new(limit.max(u32::from(!ids.is_empty()))) else {
             return Ok(self.left.map_or(0, |(here, _)| here));
         };
-        let call = Redrive { limit, before_ms: task.before_ms, ids };
+        let call = Redrive { limit, before_ms: task.before_ms, ids, goes_on: true };
         let done = self.place(task).run(&call).await?.reply;
         task.moved += done.redriven;
         Ok(done.left)

@@ -144,12 +144,16 @@ impl Shared {
     /// Looks whether the queue is partitioned, at the two places that tell, and says whether it
     /// stands in the registry. Without an answer, what was known holds on.
     pub(crate) async fn look(&self) -> Result<bool, Fault> {
-        let in_meta = self.partition(0).store.routing();
-        let (entry, in_meta) = tokio::join!(self.server.entry(&self.name), in_meta);
-        let read = entry.as_ref().ok().and_then(|entry| Routing::read_entry(entry.as_deref()?));
-        for routing in read.into_iter().chain(in_meta) {
-            self.news.adopt(routing);
-        }
+        // Each is taken on as it comes: whoever has waited enough for the other one has it all the same.
+        let adopt = |routing| self.news.adopt(routing);
+        let in_meta = async { self.partition(0).store.routing().await.map(adopt) };
+        let in_registry = async {
+            let entry = self.server.entry(&self.name).await;
+            let read = entry.as_ref().ok().and_then(|entry| Routing::read_entry(entry.as_deref()?));
+            read.map(adopt);
+            (entry, read)
+        };
+        let ((entry, read), _) = tokio::join!(in_registry, in_meta);
         let known = self.news.known().routing;
         let stands = entry?.is_some();
         // Somebody's older entry came last, or the server lost the later one.

@@ -30,3 +30,17 @@ pub(crate) async fn all<R>(
 ) -> Result<Vec<R>> {
     together(futures).await.into_iter().collect()
 }
+
+/// Lets whoever is about to run go first. Tokio's own `yield_now` keeps the task on its thread, which
+/// a handler may block; this one any idle thread may take.
+pub(crate) async fn step_back() {
+    let mut stepped = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -15,6 +15,8 @@ pub(crate) struct Redrive<'a> {
     /// Only what died up to then, in ms by the server's clock.
     pub(crate) before_ms: u64,
     pub(crate) ids: &'a [MessageId],
+    /// Whether its caller goes on until none is left: it does no harm to take as many again.
+    pub(crate) goes_on: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Call for Redrive<'_> {
 
     /// Without ids it would take as many again.
     fn is_repeatable(&self) -> bool {
-        !self.ids.is_empty()
+        self.goes_on || !self.ids.is_empty()
     }
 
     fn read(&self, reply: Reply) -> Result<Self::Reply> {

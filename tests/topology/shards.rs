@@ -90,3 +90,31 @@ async fn a_queue_is_listed_though_its_registry_was_away_for_its_only_push() {
     registering.await.unwrap().unwrap();
     assert!(server.queues().await.unwrap().contains(queue.name()));
 }
+
+/// Whoever starts then learns of the partitions by the registry alone.
+#[tokio::test]
+async fn a_claim_finds_the_other_partitions_while_the_first_one_hangs() {
+    let cluster = whole().await;
+    let slot: u16 = cluster.nodes[0].ask(&["CLUSTER", "KEYSLOT", "rd:queues"]);
+    let registry = cluster.owner_of_slot(slot);
+    let (queue, owners) = loop {
+        let found = spread(&cluster).await;
+        if found.1[0] != registry {
+            break found;
+        }
+    };
+    queue.push_all((0..100).map(|_| Raw::from("x"))).await.unwrap();
+    // It knows the nodes, and nothing of the queue.
+    let server = Server::connect(&cluster.url()).await.unwrap();
+    assert!(server.queues().await.unwrap().contains(queue.name()));
+    let other: Queue<Raw> = server.queue(queue.name().as_str()).unwrap();
+    let hung = [owners[0], cluster.replica_of(owners[0])];
+    for node in hung {
+        cluster.nodes[node].freeze();
+    }
+    let claimed = other.claim(10).await;
+    for node in hung {
+        cluster.nodes[node].thaw();
+    }
+    assert_eq!(claimed.unwrap().len(), 10);
+}
