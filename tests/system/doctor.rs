@@ -53,7 +53,10 @@ async fn nothing_fails_on_a_sound_server_and_nothing_is_left_there() {
         let (code, found) = doctor(&server.url(), &["--role", role.as_str()]).await;
         assert_eq!(code, 0, "{found:#?}");
         let bad: Vec<_> = found.iter().filter(|finding| is_bad(finding)).collect();
-        assert!(bad.iter().all(|finding| finding["about"] == "version"), "{bad:#?}");
+        // A machine that stands still within a script makes that one slow.
+        let excused =
+            |finding: &&Value| ["version", "slow log"].map(Value::from).contains(&finding["about"]);
+        assert!(bad.iter().all(excused), "{bad:#?}");
         let about = |about: &str| found.iter().any(|finding| finding["about"] == about);
         for topic in ["memory", "clients", "eviction", "persistence", "clock", "rights", "queue"] {
             assert!(about(topic), "{topic}: {found:#?}");
